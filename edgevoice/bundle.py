@@ -1,0 +1,188 @@
+"""Read, check and write a bundle: the folder that travels from the workstation to the device."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import SCHEMA, STAGES, File, Manifest, StageName, Variant
+
+MANIFEST = "manifest.json"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: what it says of itself, and where it lies."""
+
+    path: Path
+    manifest: Manifest
+    id: str
+    """SHA-256 of the manifest, which holds the SHA-256 of every file."""
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    def variant(self, stage: StageName) -> Variant:
+        """The file that the bundle chose for ONNX Runtime."""
+        row = self.manifest.stages[stage]
+        return next(variant for variant in row.variants if variant.file == row.chosen)
+
+
+def read(path: str | Path, verify: bool = True) -> Bundle:
+    """Read the bundle in folder ``path`` and check all of it.
+
+    Raises `EdgevoiceError` for anything missing, altered, unknown or unsafe. ``verify=False`` leaves out the
+    checksums of the large files, for a release that was checked when it was installed.
+    """
+    root = Path(path)
+    raw = _manifest_bytes(root)
+    manifest = decode(raw, root)
+    _check_names(manifest, root)
+    _check_references(manifest, root)
+    for name, record in manifest.files.items():
+        _check_file(root / name, record, verify)
+    return Bundle(root, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def decode(raw: bytes, where: Path) -> Manifest:
+    """Parse a manifest; the schema version is looked at first, so that a newer bundle says so."""
+    try:
+        version = msgspec.json.decode(raw)["schema"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise EdgevoiceError(f"{where / MANIFEST} is no bundle manifest: compress the voice again") from None
+    if version != SCHEMA:
+        raise EdgevoiceError(
+            f"{where} has schema version {version!r}, this edgevoice reads {SCHEMA}: "
+            "update edgevoice or compress the voice again"
+        )
+    try:
+        return msgspec.json.decode(raw, type=Manifest)
+    except msgspec.ValidationError as error:
+        raise EdgevoiceError(f"{where / MANIFEST}: {error}") from None
+
+
+def encode(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1) + b"\n"
+
+
+def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> Bundle:
+    """Write a bundle to folder ``path``: all of it or nothing.
+
+    ``sources`` says where each file comes from; sizes and checksums are filled in here. An older bundle at
+    ``path`` is replaced; any other folder that is not empty is refused.
+    """
+    target = Path(path)
+    refuse_foreign(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        files = {name: _copy(source, staging / name) for name, source in sources.items()}
+        manifest = msgspec.structs.replace(manifest, files=files)
+        _write_synced(staging / MANIFEST, encode(manifest))
+        staging.chmod(0o755)
+        read(staging)
+        replace_folder(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return read(target, verify=False)
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse to write over anything that is not an older bundle."""
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise EdgevoiceError(f"{target} exists and is no bundle: name another folder or remove it")
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put folder ``new`` in the place of ``target``; the old one is there until the new one is whole."""
+    old = new.with_name(new.name + ".old")
+    if target.exists():
+        os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        if old.exists():
+            os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _manifest_bytes(root: Path) -> bytes:
+    if not root.exists():
+        raise EdgevoiceError(f"{root} does not exist: name a bundle, or make one with `edgevoice compress`")
+    try:
+        return (root / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise EdgevoiceError(f"{root} is no bundle: it has no {MANIFEST}") from None
+
+
+def _check_names(manifest: Manifest, root: Path) -> None:
+    for name in manifest.files:
+        if not _PLAIN_NAME.match(name) or name == MANIFEST:
+            raise EdgevoiceError(f"{root}: unsafe file name {name!r} in the manifest: the bundle was altered")
+
+
+def _check_references(manifest: Manifest, root: Path) -> None:
+    if missing := set(STAGES) - set(manifest.stages):
+        raise EdgevoiceError(f"{root}: the bundle lacks the stage {sorted(missing)[0]}")
+    named = [manifest.text.file]
+    named += [table.file for table in (manifest.voice.speakers, manifest.voice.emotions) if table]
+    for stage, row in manifest.stages.items():
+        files = [variant.file for variant in row.variants]
+        if row.chosen not in files:
+            raise EdgevoiceError(f"{root}: stage {stage} chose {row.chosen!r}, which is not among its files")
+        named += files
+    for name in named:
+        if name not in manifest.files:
+            raise EdgevoiceError(f"{root}: {name!r} is named in the manifest without a checksum")
+
+
+def _check_file(path: Path, record: File, verify: bool) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise EdgevoiceError(f"{path} is missing or no plain file: copy the whole bundle again")
+    if path.stat().st_size != record.bytes or (verify and sha256(path) != record.sha256):
+        raise EdgevoiceError(f"{path} was changed or cut short: its checksum differs, copy the bundle again")
+
+
+def _copy(source: Path, destination: Path) -> File:
+    shutil.copyfile(source, destination)
+    with open(destination, "rb+") as stream:
+        os.fsync(stream.fileno())
+    return File(sha256=sha256(destination), bytes=destination.stat().st_size)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,175 @@
+"""What a bundle says of itself: the schema of ``manifest.json``.
+
+Structs are msgspec's, which refuses unknown keys and wrong types and names the place.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+
+STAGES = ("encoder", "acoustic", "vocoder")
+
+StageName = Literal["encoder", "acoustic", "vocoder"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Licence(_Strict):
+    """Who may do what with the voice, as its own files say."""
+
+    name: str
+    lineage: str = ""
+
+
+class Table(_Strict):
+    """Named rows of an embedding table kept as a ``.npy`` file, f32 [len(names), width]."""
+
+    file: str
+    names: list[str]
+    default: int = 0
+
+
+class Voice(_Strict):
+    name: str
+    language: str
+    sample_rate: int
+    hop: int
+    licence: Licence
+    speakers: Table | None = None
+    emotions: Table | None = None
+
+
+class Text(_Strict):
+    """How text becomes phoneme ids. ``file`` holds the symbol table (`edgevoice.text.TextTable`)."""
+
+    language: str
+    phonemizers: list[str]
+    file: str = "text.json"
+
+
+class Durations(_Strict):
+    """How the host rounds the encoder's durations, in frames, after dividing them by the speed."""
+
+    rounding: Literal["ceil", "nearest"]
+    minimum: int = 1
+
+
+class Chunks(_Strict):
+    """The two chunk lengths in frames: a short one for the first sound, a long one after it."""
+
+    first: int
+    long: int
+
+
+class Noise(_Strict):
+    """A sampled input: ``channels`` rows of normal numbers times ``scale``."""
+
+    channels: int
+    scale: float
+
+
+class Spectrum(_Strict):
+    """A vocoder that answers with an STFT: the host overlap-adds with a periodic Hann window."""
+
+    n_fft: int
+
+
+class Phase(_Strict):
+    """A vocoder driven by the running phase of F0: sine and cosine of its first harmonics.
+
+    ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents.
+    """
+
+    harmonics: int
+    f0: int
+    voicing: int
+
+
+class Measure(_Strict):
+    """A figure with its 95 % bootstrap interval over ``n`` sentences; ``against`` is what it compares with."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    against: str = ""
+
+
+class Variant(_Strict):
+    """One file of a stage.
+
+    ``milliseconds``: of one thread per second of audio on the host of the provenance, None where not measured.
+    ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
+    """
+
+    file: str
+    precision: Precision
+    engine: Literal["any", "onnxruntime", "tensorrt"] = "any"
+    milliseconds: float | None = None
+    quality: dict[str, Measure] = {}
+    int8_operators: dict[str, int] = {}
+
+
+class Stage(_Strict):
+    """``context``: frames of input that each end of a chunk needs around it to equal a whole run.
+
+    ``arena_bytes``: what the engine's allocator took for the longest chunk, measured in FP32 at compression.
+    """
+
+    variants: list[Variant]
+    chosen: str
+    reason: str
+    context: int = 0
+    noise: Noise | None = None
+    takes: list[Literal["speaker", "emotion"]] = []
+    parameters: int = 0
+    arena_bytes: int = 0
+
+
+class File(_Strict):
+    sha256: str
+    bytes: int
+
+
+class Calibration(_Strict):
+    """What INT8 was calibrated on: the sentences' hash, how many, and which symbols they covered."""
+
+    sentences: int
+    sha256: str
+    method: str
+    coverage: dict[str, float] = {}
+
+
+class Provenance(_Strict):
+    """Where the bundle came from. ``teacher`` is the SHA-256 of the voice file."""
+
+    teacher: str
+    recipe: str
+    recipe_sha256: str
+    target: str
+    host: str
+    versions: dict[str, str]
+    notes: list[str] = []
+
+
+class Manifest(_Strict):
+    schema: int
+    voice: Voice
+    text: Text
+    durations: Durations
+    chunks: Chunks
+    stages: dict[StageName, Stage]
+    files: dict[str, File]
+    provenance: Provenance
+    spectrum: Spectrum | None = None
+    phase: Phase | None = None
+    calibration: Calibration | None = None
+    quality: dict[str, Measure] = {}
+    failed_gate: list[str] = []
