@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -107,18 +108,24 @@ def refuse_foreign(target: Path) -> None:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put folder ``new`` in the place of ``target``; the old one is there until the new one is whole."""
-    old = new.with_name(new.name + ".old")
-    if target.exists():
-        os.rename(target, old)
-    try:
+    """Put folder ``new`` in the place of ``target``, in one step where the file system can exchange names."""
+    if not target.exists():
         os.rename(new, target)
-    except OSError:
-        if old.exists():
-            os.rename(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    elif not _exchange(new, target):
+        old = new.with_name(new.name + ".old")
+        os.rename(target, old)
+        os.rename(new, target)
+        shutil.rmtree(old, ignore_errors=True)
     sync_folder(target.parent)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Linux's renameat2 with RENAME_EXCHANGE, which Python lacks; False where it is unsupported."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    here, exchange = -100, 2
+    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)
 
 
 def sync_folder(path: Path) -> None:

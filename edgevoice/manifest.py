@@ -21,14 +21,14 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     pass
 
 
-class Licence(_Strict):
+class Licence(_Strict, frozen=True):
     """Who may do what with the voice, as its own files say."""
 
     name: str
     lineage: str = ""
 
 
-class Table(_Strict):
+class Table(_Strict, frozen=True):
     """Named rows of an embedding table kept as a ``.npy`` file, f32 [len(names), width]."""
 
     file: str
@@ -36,7 +36,7 @@ class Table(_Strict):
     default: int = 0
 
 
-class Voice(_Strict):
+class Voice(_Strict, frozen=True):
     name: str
     language: str
     sample_rate: int
@@ -46,7 +46,7 @@ class Voice(_Strict):
     emotions: Table | None = None
 
 
-class Text(_Strict):
+class Text(_Strict, frozen=True):
     """How text becomes phoneme ids. ``file`` holds the symbol table (`edgevoice.text.TextTable`)."""
 
     language: str
@@ -54,34 +54,34 @@ class Text(_Strict):
     file: str = "text.json"
 
 
-class Durations(_Strict):
+class Durations(_Strict, frozen=True):
     """How the host rounds the encoder's durations, in frames, after dividing them by the speed."""
 
     rounding: Literal["ceil", "nearest"]
     minimum: int = 1
 
 
-class Chunks(_Strict):
+class Chunks(_Strict, frozen=True):
     """The two chunk lengths in frames: a short one for the first sound, a long one after it."""
 
     first: int
     long: int
 
 
-class Noise(_Strict):
+class Noise(_Strict, frozen=True):
     """A sampled input: ``channels`` rows of normal numbers times ``scale``."""
 
     channels: int
     scale: float
 
 
-class Spectrum(_Strict):
+class Spectrum(_Strict, frozen=True):
     """A vocoder that answers with an STFT: the host overlap-adds with a periodic Hann window."""
 
     n_fft: int
 
 
-class Phase(_Strict):
+class Phase(_Strict, frozen=True):
     """A vocoder driven by the running phase of F0: sine and cosine of its first harmonics.
 
     ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents.
@@ -92,8 +92,8 @@ class Phase(_Strict):
     voicing: int
 
 
-class Measure(_Strict):
-    """A figure with its 95 % bootstrap interval over ``n`` sentences; ``against`` is what it compares with."""
+class Measure(_Strict, frozen=True):
+    """A figure, its 95 % bootstrap interval over ``n`` sentences, and what it was compared with."""
 
     mean: float
     low: float
@@ -102,10 +102,10 @@ class Measure(_Strict):
     against: str = ""
 
 
-class Variant(_Strict):
+class Variant(_Strict, frozen=True):
     """One file of a stage.
 
-    ``milliseconds``: of one thread per second of audio on the host of the provenance, None where not measured.
+    ``milliseconds``: one thread, per second of audio, on the provenance's host; None where not measured.
     ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
     """
 
@@ -117,7 +117,7 @@ class Variant(_Strict):
     int8_operators: dict[str, int] = {}
 
 
-class Stage(_Strict):
+class Stage(_Strict, frozen=True):
     """``context``: frames of input that each end of a chunk needs around it to equal a whole run.
 
     ``arena_bytes``: what the engine's allocator took for the longest chunk, measured in FP32 at compression.
@@ -133,12 +133,12 @@ class Stage(_Strict):
     arena_bytes: int = 0
 
 
-class File(_Strict):
+class File(_Strict, frozen=True):
     sha256: str
     bytes: int
 
 
-class Calibration(_Strict):
+class Calibration(_Strict, frozen=True):
     """What INT8 was calibrated on: the sentences' hash, how many, and which symbols they covered."""
 
     sentences: int
@@ -147,7 +147,7 @@ class Calibration(_Strict):
     coverage: dict[str, float] = {}
 
 
-class Provenance(_Strict):
+class Provenance(_Strict, frozen=True):
     """Where the bundle came from. ``teacher`` is the SHA-256 of the voice file."""
 
     teacher: str
@@ -159,7 +159,7 @@ class Provenance(_Strict):
     notes: list[str] = []
 
 
-class Manifest(_Strict):
+class Manifest(_Strict, frozen=True):
     schema: int
     voice: Voice
     text: Text

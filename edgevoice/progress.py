@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TextIO, TypeVar
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def track(
     A terminal gets one line that is redrawn with the time left; anything else gets a line every ten seconds.
     """
     out = stream or sys.stderr
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     redraw = out.isatty()
     start = last = time.monotonic()
