@@ -1,0 +1,38 @@
+"""Text to phonemes to ids: cleaning, sentences, phonemizers, the voice's table."""
+
+from __future__ import annotations
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.text.base import PUNCTUATION, Phonemizer
+from edgevoice.text.table import TextTable, piper_table
+
+__all__ = [
+    "PUNCTUATION",
+    "Phonemizer",
+    "TextTable",
+    "available",
+    "phonemizer",
+    "piper_table",
+]
+
+NAMES = ("espeak", "lexicon")
+
+
+def phonemizer(name: str, language: str) -> Phonemizer:
+    """The phonemizer called ``name`` for ``language``.
+
+    Raises EdgevoiceError if there is none of that name, its library is missing, or it lacks the language.
+    """
+    if name == "espeak":
+        from edgevoice.text.espeak import EspeakPhonemizer
+
+        return EspeakPhonemizer(language)
+    raise EdgevoiceError(f"there is no phonemizer {name!r}: choose one of {', '.join(NAMES)}")
+
+
+def available() -> list[tuple[str, bool, str]]:
+    """Name, whether it works here, and why not (or what it is), for each phonemizer."""
+    from edgevoice.text import espeak
+
+    reason = espeak.missing()
+    return [("espeak", reason is None, reason or "libespeak-ng, GPL-3.0-or-later, every language it knows")]

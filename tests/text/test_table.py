@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.text import TextTable, piper_table
+
+PIPER = {
+    "_": [0],
+    "^": [1],
+    "$": [2],
+    " ": [3],
+    ",": [8],
+    ";": [12],
+    "a": [14],
+    "ɪ": [74],
+    "aɪ": [161],
+    ".": [10],
+}
+KOKORO = TextTable({"ʧ": (5,), "A": (6,), "t": (7,), " ": (16,)}, (("tʃ", "ʧ"), ("eɪ", "A")), (0,), (0,))
+
+
+def test_piper_pads_after_every_symbol() -> None:
+    ids, skipped = piper_table(PIPER).encode("aɪ,")
+    assert ids.dtype == np.int64
+    assert ids.tolist() == [1, 0, 14, 0, 74, 0, 8, 0, 2]
+    assert skipped == []
+
+
+def test_piper_clusters_are_matched_whole_only_where_the_voice_names_them() -> None:
+    ids, _ = piper_table(PIPER, clusters=[("a", "ɪ")]).encode("aɪa")
+    assert ids.tolist() == [1, 0, 161, 0, 14, 0, 2]
+
+
+def test_piper_marks_are_no_symbols() -> None:
+    ids, skipped = piper_table(PIPER).encode("a_^$")
+    assert ids.tolist() == [1, 0, 14, 0, 2]
+    assert skipped == ["_", "^", "$"]
+
+
+@pytest.mark.parametrize(("text", "same"), [("a— a", "a; a"), ("a… a", "a, a"), ("a…", "a.")])
+def test_piper_voices_read_dash_and_ellipsis(text: str, same: str) -> None:
+    table = piper_table(PIPER)
+    assert table.encode(text)[0].tolist() == table.encode(same)[0].tolist()
+
+
+def test_ids_may_be_plain_integers() -> None:
+    assert piper_table({"_": 0, "^": 1, "$": 2, "a": 3}).encode("a")[0].tolist() == [1, 0, 3, 0, 2]
+
+
+def test_replacements_come_before_the_lookup() -> None:
+    assert KOKORO.encode("tʃ teɪ")[0].tolist() == [0, 5, 16, 7, 6, 0]
+
+
+def test_unknown_symbols_are_skipped_and_reported_once() -> None:
+    ids, skipped = KOKORO.encode("xtxy")
+    assert ids.tolist() == [0, 7, 0]
+    assert skipped == ["x", "y"]
+
+
+def test_nothing_gives_the_marks_alone() -> None:
+    assert KOKORO.encode("")[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("table", [KOKORO, piper_table(PIPER)])
+def test_a_table_survives_the_bundle(table: TextTable) -> None:
+    assert TextTable.from_dict(table.to_dict()) == table
+
+
+@pytest.mark.parametrize(
+    ("plain", "named"),
+    [
+        ({"symbols": {}, "colour": 1}, "colour"),
+        ({}, "symbols"),
+        ({"symbols": {"a": ["x"]}}, "symbols"),
+        ({"symbols": {}, "replace": [["a"]]}, "replace"),
+    ],
+)
+def test_a_wrong_table_is_refused_by_the_name_of_its_key(plain: dict[str, object], named: str) -> None:
+    with pytest.raises(EdgevoiceError, match=named):
+        TextTable.from_dict(plain)
+
+
+def test_a_map_without_marks_is_no_piper_map() -> None:
+    with pytest.raises(EdgevoiceError, match="lacks"):
+        piper_table({"a": [1]})
