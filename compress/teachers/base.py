@@ -1,0 +1,43 @@
+"""What labelling needs of a teacher, whatever voice is behind it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Utterance = dict[str, NDArray[np.generic]]
+"""One sentence as the teacher said it, field by field.
+
+Common to all teachers: ``phonemes`` int16 [T]; ``durations`` f32 [T], frames before rounding; ``audio`` int16
+[F*hop]. The rest is the teacher's own and named in its class. Sampled inputs are not stored but their ``seed``.
+"""
+
+
+class Teacher(Protocol):
+    """A voice that can be asked for labels. ``identity``: SHA-256 over everything that shapes its answers."""
+
+    name: str
+    identity: str
+    sample_rate: int
+    hop: int
+
+    def phonemes(self, text: str) -> NDArray[np.int64]:
+        """Ids [T] of one sentence; empty where there is nothing to say or more than the teacher takes."""
+        ...
+
+    def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
+        """Say ``phonemes``; everything sampled, the choice of a speaker included, follows from ``seed``."""
+        ...
+
+
+def to_int16(wave: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Samples in -1..1 as 16-bit integers, clipped."""
+    return np.round(np.clip(wave, -1.0, 1.0) * 32767.0).astype(np.int16)
+
+
+def normal(seed: int, stream: int, shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
+    """Standard-normal numbers times ``scale``, the same for a seed and stream on every machine."""
+    numbers = np.random.default_rng((seed, stream)).standard_normal(shape, dtype=np.float32)
+    return numbers * np.float32(scale)

@@ -1,0 +1,79 @@
+"""A voice cut into the contract's stages (any Piper voice) as a teacher that gives labels."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from compress.staged import StagedVoice
+from compress.teachers.base import Utterance, normal, to_int16
+from edgevoice.text import phonemizer
+
+MAX_PHONEMES = 500
+DURATION_NOISE, FRAME_NOISE = 0, 1
+
+
+def session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """One thread: labelling runs one process a core instead."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+class StagedTeacher:
+    """Fields beside the common ones: ``hidden`` f16 [H,T] (a Piper voice: mean over log-deviation) and
+    ``latents`` f16 [M,F]. Noise: `frame_noise` of the utterance's seed; it is not stored.
+    """
+
+    def __init__(self, voice: StagedVoice) -> None:
+        self.name = voice.name
+        self.sample_rate, self.hop = voice.sample_rate, voice.hop
+        self.identity = voice.sha256
+        self._voice = voice
+        self._stages = {name: session(stage.model) for name, stage in voice.stages.items()}
+        self._phonemizer = phonemizer(voice.text.phonemizers[0], voice.text.language)
+
+    def phonemes(self, text: str) -> NDArray[np.int64]:
+        ids, _ = self._voice.table.encode(self._phonemizer.phonemize(text))
+        return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
+
+    def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
+        hidden, durations = self._run("encoder", self._noise("encoder", seed, DURATION_NOISE, len(phonemes)),
+                                      phonemes=phonemes[None])
+        frames = np.repeat(hidden, np.maximum(np.ceil(durations[0]), 1).astype(np.int64), axis=2)
+        (latents,) = self._run("acoustic", self._noise("acoustic", seed, FRAME_NOISE, frames.shape[2]), frames=frames)
+        (waveform,) = self._run("vocoder", None, latents=latents)
+        return {
+            "phonemes": phonemes.astype(np.int16),
+            "durations": durations[0],
+            "hidden": hidden[0].astype(np.float16),
+            "latents": latents[0].astype(np.float16),
+            "audio": to_int16(waveform.reshape(-1)),
+        }
+
+    def _noise(self, stage: Any, seed: int, stream: int, length: int) -> NDArray[np.float32] | None:
+        noise = self._voice.stages[stage].noise
+        return None if noise is None else normal(seed, stream, (1, noise.channels, length), noise.scale)
+
+    def _run(self, stage: Any, noise: NDArray[np.float32] | None, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        if noise is not None:
+            inputs["noise"] = noise
+        if "speaker" in self._voice.stages[stage].takes and self._voice.speakers is not None:
+            inputs["speaker"] = self._voice.speakers[:1]
+        outputs: list[NDArray[Any]] = self._stages[stage].run(None, inputs)
+        return outputs
+
+
+@lru_cache(maxsize=1)
+def piper_teacher(path: Path) -> StagedTeacher:
+    """The Piper voice at ``path``, its configuration beside it."""
+    from compress.teachers import piper
+
+    return StagedTeacher(piper.read(path))
