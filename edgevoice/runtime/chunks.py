@@ -1,0 +1,40 @@
+"""How an utterance is cut into chunks that, run with their context, equal a whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgevoice.manifest import Chunks
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames ``start`` to ``stop`` are wanted; ``left`` to ``right`` go in, so that these are exact."""
+
+    start: int
+    stop: int
+    left: int
+    right: int
+
+    def crop(self, rate: int = 1) -> slice:
+        """The wanted part of what comes out, at ``rate`` steps a frame."""
+        return slice((self.start - self.left) * rate, (self.stop - self.left) * rate)
+
+
+def window(start: int, stop: int, context: int, frames: int) -> Window:
+    """The context ends where the utterance ends: a stage pads there in a whole run too."""
+    return Window(start, stop, max(0, start - context), min(frames, stop + context))
+
+
+def spans(frames: int, chunks: Chunks) -> Iterator[tuple[int, int]]:
+    """Cut ``frames`` into chunks that double from the first length to the long one.
+
+    So what has been played always lasts while the next chunk is made, if a chunk takes at most half the time
+    it sounds; a jump from the first to the long length would pause on slower devices.
+    """
+    start, length = 0, chunks.first
+    while start < frames:
+        stop = min(frames, start + length)
+        yield start, stop
+        start, length = stop, min(chunks.long, 2 * length)

@@ -1,0 +1,161 @@
+"""One sentence's phoneme ids to sound, chunk by chunk, through the three stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevoice.manifest import Chunks, Durations, Manifest, Noise
+from edgevoice.runtime.chunks import spans, window
+from edgevoice.runtime.engines import Array, Engine
+from edgevoice.runtime.spectrum import harmonic_phase, margin, overlap_add
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A bundle's engines and what the manifest says of them."""
+
+    manifest: Manifest
+    encoder: Engine
+    acoustic: Engine
+    vocoder: Engine
+
+    def speak(
+        self,
+        ids: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        conditions: Mapping[str, Float],
+        speed: float = 1.0,
+        chunks: Chunks | None = None,
+    ) -> Iterator[Float]:
+        """Sound for ids int64 [T], as f32 arrays in [-1, 1]; every chunk with its exact context.
+
+        ``conditions``: `speaker` f32 [1,S] and `emotion` f32 [1,E], where the voice has them. The same
+        ``rng`` state gives the same sound, whatever the chunks.
+        """
+        hidden, durations = self._encode(ids, rng, conditions)
+        index = np.repeat(np.arange(hidden.shape[2]), expand(durations, speed, self.manifest.durations))
+        latents = _Latents(self, hidden, index, rng, conditions)
+        for start, stop in spans(len(index), chunks or self.manifest.chunks):
+            yield self._vocode(latents, start, stop, conditions)
+
+    def _encode(
+        self, ids: npt.NDArray[np.int64], rng: np.random.Generator, conditions: Mapping[str, Float]
+    ) -> tuple[Float, Float]:
+        feeds: dict[str, Array] = {"phonemes": ids[None], **conditions}
+        noise = self.manifest.stages["encoder"].noise
+        if noise is not None:
+            feeds["noise"] = _sample(rng, noise, len(ids))[None]
+        hidden, durations = self.encoder.run(_taken(self.encoder, feeds))
+        return hidden, durations[0]
+
+    def _vocode(self, latents: _Latents, start: int, stop: int, conditions: Mapping[str, Float]) -> Float:
+        hop, spectrum = self.manifest.voice.hop, self.manifest.spectrum
+        context = self.manifest.stages["vocoder"].context
+        around = context + (margin(spectrum.n_fft, hop) if spectrum else 0)
+        place = window(start, stop, around, latents.frames)
+        columns, phase = latents.get(place.left, place.right)
+        feeds: dict[str, Array] = {"latents": columns[None], **conditions}
+        if phase is not None:
+            feeds["phase"] = phase[None]
+        (out,) = self.vocoder.run(_taken(self.vocoder, feeds))
+        sound = overlap_add(out[0], hop) if spectrum else out[0]
+        return np.clip(sound[place.crop(hop)], -1.0, 1.0)
+
+
+class _Latents:
+    """The acoustic stage's output, made as far as it is asked for; what lies behind is dropped."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        hidden: Float,
+        index: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        conditions: Mapping[str, Float],
+    ) -> None:
+        self.frames = len(index)
+        self._stages, self._hidden, self._index = stages, hidden, index
+        self._stage = stages.manifest.stages["acoustic"]
+        self._conditions = conditions
+        self._noise = _Tape(rng, self._stage.noise) if self._stage.noise else None
+        self._kept_from = self._made = 0
+        self._columns: Float | None = None
+        self._phases: Float | None = None
+        self._turns = 0.0
+
+    def get(self, left: int, right: int) -> tuple[Float, Float | None]:
+        """Latents f32 [M, right - left] and, where the voice has one, their phase f32 [2k, right - left]."""
+        if right > self._made:
+            self._make(left, right)
+        assert self._columns is not None
+        part = slice(left - self._kept_from, right - self._kept_from)
+        return self._columns[:, part], None if self._phases is None else self._phases[:, part]
+
+    def _make(self, left: int, right: int) -> None:
+        place = window(self._made, right, self._stage.context, self.frames)
+        feeds: dict[str, Array] = {
+            "frames": self._hidden[:, :, self._index[place.left : place.right]],
+            **self._conditions,
+        }
+        if self._noise is not None:
+            feeds["noise"] = self._noise.get(place.left, place.right)[None]
+        engine = self._stages.acoustic
+        (out,) = engine.run(_taken(engine, feeds))
+        fresh = out[0][:, place.crop()]
+        drop = left - self._kept_from
+        phases = self._phase(fresh)
+        self._columns = _append(self._columns, fresh, drop)
+        self._phases = None if phases is None else _append(self._phases, phases, drop)
+        self._kept_from, self._made = left, right
+
+    def _phase(self, fresh: Float) -> Float | None:
+        phase, voice = self._stages.manifest.phase, self._stages.manifest.voice
+        if phase is None:
+            return None
+        rate = voice.sample_rate / voice.hop
+        waves, self._turns = harmonic_phase(
+            fresh[phase.f0], fresh[phase.voicing], self._turns, phase.harmonics, rate
+        )
+        return waves
+
+
+class _Tape:
+    """Noise drawn frame after frame, so that chunks of any length see the same numbers."""
+
+    def __init__(self, rng: np.random.Generator, noise: Noise) -> None:
+        self._rng, self._noise = rng, noise
+        self._from = 0
+        self._drawn = np.empty((noise.channels, 0), np.float32)
+
+    def get(self, left: int, right: int) -> Float:
+        wanted = right - self._from - self._drawn.shape[1]
+        if wanted > 0:
+            self._drawn = _append(self._drawn, _sample(self._rng, self._noise, wanted), left - self._from)
+            self._from = left
+        return self._drawn[:, left - self._from : right - self._from]
+
+
+def _sample(rng: np.random.Generator, noise: Noise, steps: int) -> Float:
+    draws = rng.standard_normal((steps, noise.channels), np.float32)
+    return np.asarray(np.ascontiguousarray(draws.T) * noise.scale, np.float32)
+
+
+def _append(old: Float | None, new: Float, drop: int) -> Float:
+    return new if old is None else np.concatenate([old[:, drop:], new], axis=1)
+
+
+def _taken(engine: Engine, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: feeds[name] for name in engine.inputs}
+
+
+def expand(durations: Float, speed: float, rule: Durations) -> npt.NDArray[np.int64]:
+    """Durations f32 [T] in frames at speed 1 to whole frames int64 [T], at least ``rule.minimum`` each."""
+    scaled = durations / np.float32(speed)
+    whole = np.ceil(scaled) if rule.rounding == "ceil" else np.rint(scaled)
+    return np.asarray(np.maximum(whole, rule.minimum), np.int64)

@@ -1,0 +1,160 @@
+"""A voice that speaks: text in, sound out, streaming."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevoice import bundle as bundles
+from edgevoice import text as front
+from edgevoice.bundle import Bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Chunks, Table
+from edgevoice.runtime.engines import Engine
+from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.find import find
+from edgevoice.runtime.synthesis import Stages
+from targets.host import usable_cpus
+
+Float = npt.NDArray[np.float32]
+Speaker = str | int | Mapping[str, float] | None
+
+SENTENCE_LIMIT = 300
+"""Characters: the encoder's attention grows with the square, and the first sound waits for the encoder."""
+
+PAUSE_SECONDS = 0.2
+
+
+class Voice:
+    """A loaded bundle. One voice may serve several threads: what a stream knows lies in the stream."""
+
+    def __init__(self, bundle: Bundle, stages: Stages, table: front.TextTable, phonemizer: front.Phonemizer):
+        self.bundle = bundle
+        self.sample_rate = bundle.manifest.voice.sample_rate
+        self._stages, self._table, self._phonemizer = stages, table, phonemizer
+        speakers = bundle.manifest.voice.speakers
+        self._rows = np.load(bundle.file(speakers.file), allow_pickle=False) if speakers else None
+
+    @classmethod
+    def load(cls, voice: str | Path | None = None, threads: int | None = None, verify: bool = True) -> Voice:
+        """Load a bundle, or the release that a deployed folder speaks with; None is the voice in the package.
+
+        threads: for all stages together; by default the CPUs that this process may use. Raises
+        `EdgevoiceError` for anything that cannot be loaded.
+        """
+        bundle = bundles.read(find(voice), verify)
+        count = usable_cpus() if threads is None else threads
+        if count < 1:
+            raise EdgevoiceError(f"--threads {count} is no number of threads: give 1 or more")
+        manifest = bundle.manifest
+        engines: dict[str, Engine] = {
+            stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages
+        }
+        table = front.TextTable.from_json(bundle.file(manifest.text.file).read_bytes())
+        return cls(bundle, Stages(manifest, **engines), table, _phonemizer(bundle))
+
+    @property
+    def speakers(self) -> list[str]:
+        table = self.bundle.manifest.voice.speakers
+        return list(table.names) if table else []
+
+    def stream(
+        self,
+        text: str,
+        *,
+        speed: float = 1.0,
+        speaker: Speaker = None,
+        pause: float = PAUSE_SECONDS,
+        seed: int = 0,
+        chunks: Chunks | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> Iterator[Float]:
+        """Speak ``text``: yields one-dimensional float32 arrays in [-1, 1] at ``sample_rate``, as they are made.
+
+        speed: 2 is twice as fast; pause: seconds between sentences; speaker: a name, a number, or weights by
+        name for a mixture; the same seed gives the same sound. ``note`` is told what was skipped.
+        Raises `EdgevoiceError`, before the first sound, for options that make no sense and for a text with
+        nothing to say.
+        """
+        if not (math.isfinite(speed) and speed > 0):
+            raise EdgevoiceError(f"speed {speed} is not possible: give a number above 0, such as 1.2")
+        if not (math.isfinite(pause) and pause >= 0):
+            raise EdgevoiceError(f"pause {pause} is not possible: give seconds, 0 or more")
+        conditions = self._conditions(speaker)
+        sentences = self._sentences(text, note or (lambda _: None))
+        first = next(sentences, None)
+        if first is None:
+            raise EdgevoiceError("there is nothing to say in this text: it has no letters or numbers")
+        return self._speak(first, sentences, conditions, speed, pause, seed, chunks)
+
+    def _speak(
+        self,
+        ids: npt.NDArray[np.int64] | None,
+        rest: Iterator[npt.NDArray[np.int64]],
+        conditions: Mapping[str, Float],
+        speed: float,
+        pause: float,
+        seed: int,
+        chunks: Chunks | None,
+    ) -> Iterator[Float]:
+        number = 0
+        while ids is not None:
+            rng = np.random.default_rng([seed, number])
+            yield from self._stages.speak(ids, rng, conditions, speed, chunks)
+            ids, number = next(rest, None), number + 1
+            if ids is not None and pause:
+                yield np.zeros(round(pause * self.sample_rate), np.float32)
+
+    def _sentences(self, text: str, note: Callable[[str], None]) -> Iterator[npt.NDArray[np.int64]]:
+        language = self.bundle.manifest.text.language
+        for sentence in front.sentences(front.clean(text, note), language, SENTENCE_LIMIT):
+            phonemes = self._phonemizer.phonemize(front.normalise(sentence, language))
+            ids, skipped = self._table.encode(phonemes)
+            if skipped:
+                note(f"skipped {' '.join(sorted(set(skipped)))}: the voice has no such sound")
+            if front.speakable(phonemes):
+                yield ids
+
+    def _conditions(self, speaker: Speaker) -> dict[str, Float]:
+        table = self.bundle.manifest.voice.speakers
+        if table is None or self._rows is None:
+            if speaker is not None:
+                raise EdgevoiceError(f"speaker {speaker!r}: this voice has one speaker, leave the option out")
+            return {}
+        return {"speaker": _mix(table, self._rows, speaker)[None]}
+
+
+def _mix(table: Table, rows: Float, speaker: Speaker) -> Float:
+    if isinstance(speaker, Mapping):
+        total = sum(speaker.values())
+        if total <= 0 or min(speaker.values()) < 0:
+            raise EdgevoiceError("a mixture of speakers needs weights of 0 or more that sum to more than 0")
+        parts = [weight / total * rows[_row(table, name)] for name, weight in speaker.items()]
+        return np.asarray(np.sum(parts, axis=0), np.float32)
+    return np.asarray(rows[_row(table, speaker)], np.float32)
+
+
+def _row(table: Table, speaker: str | int | None) -> int:
+    if speaker is None:
+        return table.default
+    if speaker in table.names:
+        return table.names.index(str(speaker))
+    if str(speaker).isdecimal() and int(speaker) < len(table.names):
+        return int(speaker)
+    some = ", ".join(table.names[:8]) + (" ..." if len(table.names) > 8 else "")
+    raise EdgevoiceError(f"this voice has no speaker {speaker!r}: choose from {some}")
+
+
+def _phonemizer(bundle: Bundle) -> front.Phonemizer:
+    """The first of the voice's phonemizers that works here; where none does, what the first one lacks."""
+    refusal: EdgevoiceError | None = None
+    for name in bundle.manifest.text.phonemizers:
+        try:
+            return front.phonemizer(name, bundle.manifest.text.language)
+        except EdgevoiceError as error:
+            refusal = refusal or error
+    raise refusal or EdgevoiceError(f"{bundle.path} names no phonemizer: compress the voice again")
