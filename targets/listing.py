@@ -1,0 +1,64 @@
+"""All targets at a glance, for the command line and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from targets.profile import GIB, Target, all_targets
+from targets.render import columns, mib
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """One target in the list. `status` is "ok", "refused: why" or "unconfirmed figures: how many"."""
+
+    id: str
+    name: str
+    engine: str
+    compute_capability: str
+    memory_bytes: int
+    budget_bytes: int
+    precisions: tuple[str, ...]
+    status: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "precisions": list(self.precisions)}
+
+
+def status(target: Target) -> str:
+    """ "ok", "refused: why" or "unconfirmed figures: how many"."""
+    reason = target.refusal()
+    if reason:
+        return f"refused: {reason}"
+    return f"unconfirmed figures: {len(target.unconfirmed)}" if target.unconfirmed else "ok"
+
+
+def row(target: Target) -> TargetRow:
+    """A target as a row of the list."""
+    return TargetRow(
+        target.id,
+        target.name,
+        target.engine,
+        target.compute_capability or "-",
+        target.memory_bytes,
+        target.budget_bytes,
+        target.precisions,
+        status(target),
+    )
+
+
+def table(targets: Sequence[Target] | None = None) -> list[TargetRow]:
+    """Rows of the given targets, or of all shipped ones, in their order."""
+    return [row(target) for target in (all_targets() if targets is None else targets)]
+
+
+def text(rows: Sequence[TargetRow]) -> str:
+    """The rows as an aligned table."""
+    cells = [["target", "name", "engine", "cc", "memory", "budget", "precisions", "status"]]
+    for r in rows:
+        sizes = [f"{r.memory_bytes / GIB:.0f} GiB", mib(r.budget_bytes)]
+        cells.append([r.id, r.name, r.engine, r.compute_capability, *sizes, " ".join(r.precisions), r.status])
+    return columns(cells, frozenset({4, 5}))
