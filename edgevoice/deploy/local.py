@@ -1,0 +1,204 @@
+"""Put a release into a local folder, check it, switch to it, go back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgevoice import bundle
+from edgevoice.deploy import isolate
+from edgevoice.deploy import stage as staging
+from edgevoice.deploy.layout import (
+    HISTORY,
+    Folder,
+    State,
+    checked,
+    current_name,
+    history,
+    installed,
+    is_deployed,
+    on_trial,
+    open_folder,
+    prepare_switch,
+    previous_name,
+    resolve,
+    short,
+    switch,
+    write_state,
+)
+from edgevoice.deploy.listing import Release, Status, by_age, describe, releases, status
+from edgevoice.deploy.lock import explained, locked, still
+from edgevoice.deploy.selftest import Report
+from edgevoice.errors import EdgevoiceError
+
+__all__ = ["Deployment", "Release", "Report", "Status", "commit", "deploy", "go_back_if_on_trial"]
+__all__ += ["is_deployed", "releases", "resolve", "rollback", "status"]
+
+KEEP = 3
+
+SelfTest = Callable[[Path, "int | None"], Report]
+"""Judges the bundle in a folder; the number is the memory budget in bytes, None for what is available."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deploy did. ``linked_bytes``: shared with releases that were there already."""
+
+    release: Release
+    copied_bytes: int
+    linked_bytes: int
+    report: Report
+
+
+def deploy(
+    bundle_path: str | Path,
+    root: str | Path,
+    *,
+    keep: int = KEEP,
+    budget: int | None = None,
+    trial: bool = False,
+    self_test: SelfTest = isolate.run,
+) -> Deployment:
+    """Install the bundle at ``bundle_path`` (a bundle or a deployed folder) into ``root`` and let it speak.
+
+    ``keep``: releases that stay, the current and the previous one always among them. ``budget``: bytes of
+    memory. ``trial``: the release must be committed with `commit`, else `go_back_if_on_trial` leaves it.
+    Raises `EdgevoiceError` with the old release untouched and nothing half-written left.
+    """
+    folder = Folder(Path(root).absolute())
+    with explained(folder):
+        source = bundle.read(resolve(bundle_path) if is_deployed(bundle_path) else bundle_path)
+        _refuse_place(folder, source)
+        with locked(folder):
+            name = short(source.id)
+            link = prepare_switch(folder, name)
+            with _withdrawn_on_failure(folder, name):
+                done = _install(source, folder, budget, self_test)
+                _let_speak(folder, name, link, trial)
+            _prune(folder, keep)
+            return replace(done, release=describe(folder, name))
+
+
+def rollback(root: str | Path, to: str | None = None) -> Release:
+    """Let the release before the current one speak again, or the one whose name begins with ``to``.
+
+    The release is checked first, checksums included. A second rollback goes one further back.
+    """
+    folder = open_folder(root)
+    with explained(folder), locked(folder):
+        name = _named(folder, to) if to else previous_name(folder)
+        if name is None:
+            raise EdgevoiceError(f"{root} has no earlier release to go back to; {still(folder)}")
+        checked(folder, name, verify=True)
+        link = prepare_switch(folder, name)
+        if to:
+            _let_speak(folder, name, link, trial=False)
+        else:
+            switch(folder, link)
+        return describe(folder, name)
+
+
+def commit(root: str | Path) -> Release:
+    """Keep the current release: the trial that ``deploy(..., trial=True)`` began has gone well."""
+    folder = open_folder(root)
+    with explained(folder), locked(folder):
+        name = current_name(folder)
+        if name is None:
+            raise EdgevoiceError(f"{root} has no release to commit")
+        if on_trial(folder):
+            write_state(folder, State(history=history(folder)))
+        return describe(folder, name)
+
+
+def go_back_if_on_trial(root: str | Path) -> Release | None:
+    """Leave a release that was never committed for the newest whole one before it.
+
+    None if nothing had to be done, or there is nothing whole to go back to: an untried voice beats none.
+    """
+    folder = open_folder(root)
+    with explained(folder), locked(folder):
+        if not on_trial(folder):
+            return None
+        for name in reversed(history(folder)[:-1]):
+            if not describe(folder, name, verify=True).problem:
+                switch(folder, prepare_switch(folder, name))
+                return describe(folder, name)
+        return None
+
+
+def _refuse_place(folder: Folder, source: bundle.Bundle) -> None:
+    root = folder.root
+    if root.exists() and not root.is_dir():
+        raise EdgevoiceError(f"{root} is a file: name a folder to deploy into")
+    if root.is_dir() and not is_deployed(root) and any(root.iterdir()):
+        raise EdgevoiceError(f"{root} holds other things: name an empty or new folder to deploy into")
+    home = source.path.resolve()
+    if root.resolve() == home or home in root.resolve().parents:
+        raise EdgevoiceError(f"{root} lies inside the bundle: name a folder beside it")
+
+
+@contextmanager
+def _withdrawn_on_failure(folder: Folder, name: str) -> Iterator[None]:
+    """Take a new release out again if it never came to speak: on a full disk its space is needed."""
+    before = installed(folder)
+    try:
+        yield
+    except OSError:
+        if name in installed(folder) and name not in before and name != current_name(folder):
+            os.rename(folder.release(name), folder.staging / f"withdrawn.{name}")
+        raise
+
+
+def _install(source: bundle.Bundle, folder: Folder, budget: int | None, self_test: SelfTest) -> Deployment:
+    """Have the bundle among the releases, checked and heard; what is there and whole is not copied."""
+    name = short(source.id)
+    if name in installed(folder) and not describe(folder, name, verify=True).problem:
+        report = _heard(self_test(folder.release(name), budget), folder, name)
+        return Deployment(Release(name, folder.release(name)), 0, 0, report)
+    work = staging.plan(source, folder)
+    staging.check_space(work, folder)
+    place = folder.staging / name
+    staging.stage(source, work, place)
+    report = _heard(self_test(place, budget), folder, name)
+    folder.releases.mkdir(exist_ok=True)
+    bundle.replace_folder(place, folder.release(name))
+    bundle.sync_folder(folder.root)
+    return Deployment(Release(name, folder.release(name)), work.copy_bytes, work.link_bytes, report)
+
+
+def _heard(report: Report, folder: Folder, name: str) -> Report:
+    if report.problems:
+        problems = "; ".join(report.problems)
+        raise EdgevoiceError(f"release {name} failed its self-test: {problems}; {still(folder)}")
+    return report
+
+
+def _let_speak(folder: Folder, name: str, link: Path, trial: bool) -> None:
+    if name != current_name(folder):
+        names = [*history(folder), name][-HISTORY:]
+        write_state(folder, State(history=names, trial=name if trial else None))
+        switch(folder, link)
+    elif on_trial(folder) and not trial:
+        write_state(folder, State(history=history(folder)))
+
+
+def _named(folder: Folder, prefix: str) -> str:
+    names = [name for name in installed(folder) if name.startswith(prefix.lower())]
+    if len(names) != 1:
+        there = ", ".join(by_age(folder)) or "none"
+        raise EdgevoiceError(f"{prefix!r} names {len(names)} releases in {folder.root}, which has: {there}")
+    return names[0]
+
+
+def _prune(folder: Folder, keep: int) -> None:
+    """Out of ``releases`` by a rename first: what is half removed never looks like a release."""
+    needed = {current_name(folder), previous_name(folder)}
+    for name in by_age(folder)[max(keep, 1) :]:
+        if name not in needed:
+            gone = folder.staging / f"pruned.{name}"
+            os.rename(folder.release(name), gone)
+            shutil.rmtree(gone, ignore_errors=True)
