@@ -2,8 +2,8 @@
 
     python moments.py WORK kill|full SCENARIO
 
-One process imports everything, then forks a child for each moment: at its n-th change to the file system it is
-killed, or from there on the disk is full. Steps are seen by an audit hook, so the product needs no hooks.
+One process imports everything, then forks a child for each moment: at its n-th change to the file system it
+is killed, or from there on the disk is full. Steps are seen by an audit hook, so the product needs no hooks.
 """
 
 from __future__ import annotations
