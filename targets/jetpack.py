@@ -19,7 +19,7 @@ OLDEST_JETPACK = "6.1"
 
 def version_key(text: str) -> tuple[int, ...]:
     """`"10.16.2"` -> `(10, 16, 2)`; raises `TargetError` for anything but dotted numbers."""
-    if not re.fullmatch(r"\d+(\.\d+)*", text):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", text):
         raise TargetError(f"{text!r} is no version number: write dotted numbers such as 6.2 or 10.3.0")
     numbers = [int(part) for part in text.split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:  # 6.1 and 6.1.0 are one release

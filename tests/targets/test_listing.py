@@ -1,0 +1,34 @@
+"""The list of targets that the command line prints."""
+
+from __future__ import annotations
+
+import json
+
+import targets
+from targets import listing
+
+
+def test_every_target_is_listed_with_its_status() -> None:
+    rows = {row.id: row for row in targets.table()}
+    assert set(rows) == set(targets.names())
+    assert rows["cpu"].status == "ok"
+    assert rows["agx_xavier_32gb"].status.startswith("refused: Jetson AGX Xavier 32GB is not supported")
+    assert rows["thor_t4000"].status == "unconfirmed figures: 3"
+    assert rows["cpu"].compute_capability == "-"
+    assert rows["orin_nx_16gb"].compute_capability == "8.7"
+
+
+def test_the_text_is_one_aligned_line_a_target() -> None:
+    rows = targets.table()
+    lines = listing.text(rows).splitlines()
+    assert len(lines) == len(rows) + 1
+    column = lines[0].index("engine")
+    assert all(line[column:].startswith(("tensorrt", "onnxruntime")) for line in lines[1:])
+
+
+def test_a_row_goes_to_json() -> None:
+    row = listing.row(targets.load("t4"))
+    back = json.loads(json.dumps(row.to_dict()))
+    assert back["id"] == "t4"
+    assert back["precisions"] == ["fp16", "int8"]
+    assert back["memory_bytes"] == 16 << 30
