@@ -1,0 +1,190 @@
+"""Half precision: every float tensor of a graph in FP16, inputs and outputs stay FP32.
+
+Q/DQ scales are converted like any other tensor, so a quantised graph becomes one that a strongly typed
+TensorRT network takes as it is. Blocking the Q/DQ nodes instead puts Casts between DequantizeLinear and Conv,
+and 9 of 20 convolutions then fell out of INT8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from calibration import graph
+from calibration.ranges import Window, session
+from edgevoice.errors import EdgevoiceError
+
+LARGEST = 65504.0
+BLOCKED: tuple[str, ...] = ("Range", "RandomNormalLike", "RandomUniformLike", "CumSum")
+"""Operators that stay in FP32: counters and sums run out of FP16's 11 bits, noise has no half kernel
+everywhere."""
+_FLOAT_INPUTS: dict[str, tuple[int, ...]] = {"Resize": (1, 2), "Upsample": (1,)}
+"""Inputs that the operator demands in FP32 whatever its data's type."""
+
+
+@dataclass(frozen=True)
+class HalfReport:
+    """Difference between FP16 and FP32 outputs over some windows."""
+
+    worst: float
+    """Largest absolute difference."""
+    snr_db: float
+    """Energy of the FP32 output against that of the difference."""
+
+
+def fp16(model: onnx.ModelProto, block: Collection[str] = BLOCKED) -> onnx.ModelProto:
+    """A copy of ``model`` in FP16 with FP32 inputs and outputs; ``block`` names operator types that stay
+    FP32."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    to_half(graph.tidy(copy), block)
+    return copy
+
+
+def to_half(model: onnx.ModelProto, block: Collection[str] = BLOCKED) -> None:
+    """Convert in place.
+
+    Raises EdgevoiceError for subgraphs (If, Loop) and for weights outside half precision's range.
+    """
+    _refuse(model)
+    converted = _initializers(model)
+    _attributes(model, block)
+    _casts(model, block, converted)
+    del model.graph.value_info[:]
+
+
+def _refuse(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if any(entry.type == onnx.AttributeProto.GRAPH for entry in node.attribute):
+            raise EdgevoiceError(
+                f"{node.name} ({node.op_type}) holds a subgraph, which FP16 conversion does not take"
+            )
+
+
+def _initializers(model: onnx.ModelProto) -> set[str]:
+    converted = set()
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if values.size and float(np.abs(values).max()) > LARGEST and np.isfinite(values).all():
+            raise EdgevoiceError(
+                f"the weight {tensor.name} exceeds half precision's largest number: keep it in FP32"
+            )
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+        converted.add(tensor.name)
+    return converted
+
+
+def _attributes(model: onnx.ModelProto, block: Collection[str]) -> None:
+    """Casts to float and constant fills become half, unless blocked."""
+    for node in model.graph.node:
+        if node.op_type in block:
+            continue
+        if node.op_type == "ConstantOfShape" and not node.attribute:
+            node.attribute.append(
+                helper.make_attribute("value", numpy_helper.from_array(np.zeros(1, np.float32)))
+            )
+        for entry in node.attribute:
+            if entry.name in ("to", "dtype") and entry.i == TensorProto.FLOAT:
+                entry.i = TensorProto.FLOAT16
+            elif entry.type == onnx.AttributeProto.TENSOR and entry.t.data_type == TensorProto.FLOAT:
+                entry.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(entry.t).astype(np.float16)))
+
+
+def _casts(model: onnx.ModelProto, block: Collection[str], converted: set[str]) -> None:
+    """Put Casts at the graph's ends and around blocked nodes."""
+    floats = _float_tensors(model, converted)
+    nodes: list[onnx.NodeProto] = []
+    renamed: dict[str, str] = {}
+    for entry in model.graph.input:
+        if entry.type.tensor_type.elem_type == TensorProto.FLOAT:
+            renamed[entry.name] = f"{entry.name}_half"
+            nodes.append(_cast(entry.name, renamed[entry.name], TensorProto.FLOAT16))
+    ends = {o.name for o in model.graph.output if o.type.tensor_type.elem_type == TensorProto.FLOAT}
+    for node in model.graph.node:
+        nodes += _node_casts(node, node.op_type in block, renamed, floats)
+        for index, name in enumerate(node.output):
+            if name in ends:
+                node.output[index] = renamed[name] = f"{name}_half"
+        nodes.append(node)
+        if node.op_type in block:
+            nodes += _back(node, renamed, floats)
+    nodes += [_cast(renamed[name], name, TensorProto.FLOAT) for name in sorted(ends)]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _node_casts(
+    node: onnx.NodeProto, blocked: bool, renamed: dict[str, str], floats: set[str]
+) -> list[onnx.NodeProto]:
+    """Point ``node`` at renamed tensors and return the Casts to FP32 that it needs first."""
+    made = []
+    single = range(len(node.input)) if blocked else _FLOAT_INPUTS.get(node.op_type, ())
+    for index, name in enumerate(node.input):
+        if not name:
+            continue
+        source = renamed.get(name, name)
+        node.input[index] = source
+        if index in single and name in floats:
+            node.input[index] = f"{node.name}_in{index}_single"
+            made.append(_cast(source, node.input[index], TensorProto.FLOAT))
+    return made
+
+
+def _back(node: onnx.NodeProto, renamed: dict[str, str], floats: set[str]) -> list[onnx.NodeProto]:
+    """Casts to half after a blocked node."""
+    made = []
+    for index, name in enumerate(node.output):
+        original = name.removesuffix("_half") if name in renamed.values() else name
+        if original in floats:
+            node.output[index] = f"{name}_single"
+            made.append(_cast(f"{name}_single", name, TensorProto.FLOAT16))
+    return made
+
+
+def _float_tensors(model: onnx.ModelProto, converted: set[str]) -> set[str]:
+    """Names of tensors that were FP32 before conversion, by shape inference."""
+    inferred = onnx.shape_inference.infer_shapes(_restored(model))
+    entries = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
+    floats = {
+        e.name for e in entries if e.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16)
+    }
+    return floats | converted
+
+
+def _restored(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose inputs are half too, so that types infer in agreement with the converted weights."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for entry in [*copy.graph.input, *copy.graph.output]:
+        if entry.type.tensor_type.elem_type == TensorProto.FLOAT:
+            entry.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return copy
+
+
+def _cast(source: str, name: str, to: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [name], f"{name}_Cast", to=to)
+
+
+def scan(single: onnx.ModelProto, half: onnx.ModelProto, windows: Sequence[Window]) -> HalfReport:
+    """Run both over ``windows``; NaN or infinity in FP16 where FP32 has none is an error that names the
+    output."""
+    first, second = session(single), session(half)
+    names = [output.name for output in first.get_outputs()]
+    worst, signal, noise = 0.0, 0.0, 0.0
+    for window in windows:
+        exact, rough = first.run(names, dict(window)), second.run(names, dict(window))
+        for name, a, b in zip(names, exact, rough, strict=True):
+            if np.isfinite(a).all() and not np.isfinite(b).all():
+                raise EdgevoiceError(f"FP16 overflows in {name}: keep more operators in FP32")
+            apart = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+            worst = max(worst, float(np.abs(apart).max()))
+            signal += float(np.sum(np.square(a, dtype=np.float64)))
+            noise += float(np.sum(apart**2))
+    return HalfReport(worst, 10.0 * float(np.log10(max(signal, 1e-20) / max(noise, 1e-20))))

@@ -1,0 +1,81 @@
+"""What is wrong with a waveform on its own: clipping, silence, offsets, numbers that are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.measures.spectral import wave
+
+CLIP_LEVEL = 0.999
+SILENT_LEVEL = 10.0 ** (-60.0 / 20.0)
+WINDOW_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class SignalReport:
+    """Facts about one waveform. Shares run from 0 to 1."""
+
+    seconds: float
+    peak: float
+    """Largest magnitude, full scale is 1."""
+    rms_db: float
+    """Level of the whole waveform in dBFS; -inf for silence."""
+    clipped: float
+    """Share of samples at or above 0.999."""
+    silent: float
+    """Share of 20 ms windows below -60 dBFS."""
+    longest_silence: float
+    """Seconds below -60 dBFS without a break."""
+    offset: float
+    """Mean of the samples: a healthy voice stays near 0."""
+    finite: bool
+
+    def problems(self) -> list[str]:
+        """Reasons to distrust the waveform; empty when there are none."""
+        found = []
+        if not self.finite:
+            found.append("contains NaN or infinity")
+        if self.seconds == 0.0:
+            found.append("has no samples")
+        elif self.silent > 0.95:
+            found.append(f"is silent for {self.silent:.0%} of its length")
+        if self.clipped > 0.001:
+            found.append(f"clips in {self.clipped:.2%} of its samples")
+        if abs(self.offset) > 0.02:
+            found.append(f"has an offset of {self.offset:+.3f}")
+        return found
+
+
+def inspect(samples: npt.ArrayLike, rate: int) -> SignalReport:
+    """Measure one waveform at ``rate`` samples a second."""
+    raw = wave(samples)
+    finite = bool(np.isfinite(raw).all())
+    data = np.nan_to_num(raw, nan=0.0, posinf=1.0, neginf=-1.0)
+    if data.size == 0:
+        return SignalReport(0.0, 0.0, float("-inf"), 0.0, 1.0, 0.0, 0.0, finite)
+    window = max(1, int(rate * WINDOW_SECONDS))
+    quiet = _quiet_windows(data, window)
+    energy = float(np.mean(data**2))
+    return SignalReport(
+        seconds=data.size / rate,
+        peak=float(np.max(np.abs(data))),
+        rms_db=10.0 * float(np.log10(energy)) if energy > 0.0 else float("-inf"),
+        clipped=float(np.mean(np.abs(data) >= CLIP_LEVEL)),
+        silent=float(np.mean(quiet)),
+        longest_silence=_longest_run(quiet) * window / rate,
+        offset=float(np.mean(data)),
+        finite=finite,
+    )
+
+
+def _quiet_windows(data: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.bool_]:
+    padded = np.pad(data, (0, -data.size % window)).reshape(-1, window)
+    return np.asarray(np.sqrt(np.mean(padded**2, axis=1)) < SILENT_LEVEL)
+
+
+def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    return int(np.max(edges[1::2] - edges[::2])) if edges.size else 0
