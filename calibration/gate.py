@@ -1,0 +1,103 @@
+"""The quality gate: thresholds from the recipe's ``[gate]`` table, and a verdict that gives its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from calibration.measures.statistics import Interval
+from edgevoice.errors import EdgevoiceError
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a candidate may lose against FP32 at the same durations and noise. None: that figure is not
+    judged.
+
+    The means are judged. Word errors alone are judged by the lower end of their interval: a sentence more or
+    less moves their mean further than the threshold. Waveform SNR is no threshold, because it ranked wrongly
+    here.
+    """
+
+    log_mel_l1: float | None = 0.3
+    """Largest mean log-mel distance, in nepers."""
+    stft_distance: float | None = None
+    """Largest multi-resolution STFT distance."""
+    dnsmos_overall: float | None = 0.05
+    """Largest loss of DNSMOS overall, in points."""
+    dnsmos_background: float | None = 0.1
+    """Largest loss of DNSMOS background: hiss."""
+    dnsmos_p808: float | None = 0.1
+    """Largest loss of DNSMOS P.808."""
+    speaker_cosine: float | None = 0.97
+    """Smallest mean d-vector cosine; two noise seeds of one text give 0.98."""
+    wer: float | None = 0.003
+    """Largest rise of the word error rate, as a share of the words."""
+    f0_cents: float | None = 20.0
+    """Largest mean pitch error."""
+    voicing_error: float | None = 0.1
+    """Largest share of frames whose voicing changes."""
+    stoi: float | None = None
+    """Smallest STOI."""
+    pesq: float | None = None
+    """Smallest PESQ."""
+
+    @staticmethod
+    def from_dict(table: Mapping[str, Any]) -> Thresholds:
+        """Thresholds from a recipe's table: a number each, ``false`` turns one off; unknown keys are
+        refused."""
+        known = [entry.name for entry in fields(Thresholds)]
+        for name, value in table.items():
+            if name not in known:
+                raise EdgevoiceError(
+                    f"the recipe's [gate] has no threshold {name!r}: known are {', '.join(known)}"
+                )
+            if value is not False and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                raise EdgevoiceError(
+                    f"the recipe's [gate] {name} is {value!r}: give a number, or false for none"
+                )
+        return Thresholds(**{n: None if v is False else float(v) for n, v in table.items()})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a candidate passes, and why not."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    """One line for each threshold that is crossed."""
+    unmeasured: tuple[str, ...]
+    """Thresholds without a figure: they were not judged, and a report says so."""
+
+
+def judge(thresholds: Thresholds, figures: Mapping[str, Interval]) -> Verdict:
+    """Hold `calibration.measures.Comparison.figures` against the thresholds."""
+    reasons, unmeasured = [], []
+    for entry in fields(Thresholds):
+        limit = getattr(thresholds, entry.name)
+        if limit is None:
+            continue
+        if entry.name not in figures:
+            unmeasured.append(entry.name)
+        elif reason := _reason(entry.name, limit, figures[entry.name]):
+            reasons.append(reason)
+    return Verdict(not reasons, tuple(reasons), tuple(unmeasured))
+
+
+_SMALLEST = ("speaker_cosine", "stoi", "pesq")
+_LOSSES = ("dnsmos_overall", "dnsmos_background", "dnsmos_p808")
+
+
+def _reason(name: str, limit: float, figure: Interval) -> str:
+    """Why ``figure`` fails, or an empty string."""
+    found = f"{figure.mean:.3f} ({figure.low:.3f} to {figure.high:.3f}, {figure.count} sentences)"
+    if name in _SMALLEST:
+        return f"{name} is {found}, at least {limit:g} is asked" if not figure.mean >= limit else ""
+    if name in _LOSSES:
+        return (
+            f"{name} changes by {found}, at most {limit:g} may be lost" if not -figure.mean <= limit else ""
+        )
+    if name == "wer":
+        return f"wer rises by {found}, at most {limit:g} is allowed" if not figure.low <= limit else ""
+    return f"{name} is {found}, at most {limit:g} is allowed" if not figure.mean <= limit else ""
