@@ -31,7 +31,7 @@ def read(path: str | Path) -> StagedVoice:
     """Read ``NAME.onnx`` and ``NAME.onnx.json`` and cut the voice into stages."""
     file = Path(path)
     config = _config(file)
-    return _staged(file, config, _load(file))
+    return _staged(file, config, load_model(file))
 
 
 def is_voice(path: Path) -> bool:
@@ -60,7 +60,7 @@ def _dig(config: Any, keys: Iterable[str]) -> Any:
     return config
 
 
-def _load(file: Path) -> onnx.ModelProto:
+def load_model(file: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(file))
         onnx.checker.check_model(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,26 @@ class StagedTeacher:
     def __init__(self, voice: StagedVoice) -> None:
         self.name = voice.name
         self.sample_rate, self.hop = voice.sample_rate, voice.hop
-        self.identity = voice.sha256
+        self.identity = hashlib.sha256(repr(self._settings(voice)).encode()).hexdigest()
         self._voice = voice
         self._stages = {name: session(stage.model) for name, stage in voice.stages.items()}
         self._phonemizer = phonemizer(voice.text.phonemizers[0], voice.text.language)
+
+    @staticmethod
+    def _settings(voice: StagedVoice) -> tuple[object, ...]:
+        noise = [(name, stage.noise and stage.noise.scale) for name, stage in sorted(voice.stages.items())]
+        return voice.sha256, voice.text.phonemizers[0], voice.text.language, noise, MAX_PHONEMES
 
     def phonemes(self, text: str) -> NDArray[np.int64]:
         ids, _ = self._voice.table.encode(self._phonemizer.phonemize(text))
         return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
 
     def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
-        hidden, durations = self._run("encoder", self._noise("encoder", seed, DURATION_NOISE, len(phonemes)),
-                                      phonemes=phonemes[None])
+        noise = self._noise("encoder", seed, DURATION_NOISE, len(phonemes))
+        hidden, durations = self._run("encoder", noise, phonemes=phonemes[None])
         frames = np.repeat(hidden, np.maximum(np.ceil(durations[0]), 1).astype(np.int64), axis=2)
-        (latents,) = self._run("acoustic", self._noise("acoustic", seed, FRAME_NOISE, frames.shape[2]), frames=frames)
+        noise = self._noise("acoustic", seed, FRAME_NOISE, frames.shape[2])
+        (latents,) = self._run("acoustic", noise, frames=frames)
         (waveform,) = self._run("vocoder", None, latents=latents)
         return {
             "phonemes": phonemes.astype(np.int16),

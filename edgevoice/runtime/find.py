@@ -1,4 +1,4 @@
-"""Where the voice lies that a user names: a bundle, a deployed folder, or the voice in the package."""
+"""Where the voice lies that a user names: a bundle, a deployed folder, or a voice in the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from edgevoice.bundle import MANIFEST
+from edgevoice.deploy.layout import is_deployed, resolve
 from edgevoice.errors import EdgevoiceError
+
+DEFAULT = "default"
 
 
 def find(voice: str | Path | None) -> Path:
@@ -15,12 +18,13 @@ def find(voice: str | Path | None) -> Path:
     Raises `EdgevoiceError` where there is none.
     """
     if voice is None:
-        return _packaged("default", "there is no voice in this package yet: name one with --voice, or run `make demo`")
+        missing = "this package holds no voice yet: name one with --voice, or make one with `make demo`"
+        return _packaged(DEFAULT, missing)
     path = Path(voice)
     if (path / MANIFEST).is_file():
         return path
-    if (path / "current" / MANIFEST).is_file():
-        return path / "current"
+    if is_deployed(path):
+        return resolve(path)
     if path.exists():
         raise EdgevoiceError(f"{path} is neither a bundle nor a deployed folder: it has no {MANIFEST}")
     return _packaged(str(voice), f"{voice} does not exist: name a bundle or a deployed folder")
@@ -28,6 +32,6 @@ def find(voice: str | Path | None) -> Path:
 
 def _packaged(name: str, otherwise: str) -> Path:
     path = Path(str(files("edgevoice"))) / "voices" / name
-    if not (path / MANIFEST).is_file():
+    if Path(name).name != name or not (path / MANIFEST).is_file():
         raise EdgevoiceError(otherwise)
     return path

@@ -35,7 +35,7 @@ class Voice:
     def __init__(self, bundle: Bundle, stages: Stages, table: front.TextTable, phonemizer: front.Phonemizer):
         self.bundle = bundle
         self.sample_rate = bundle.manifest.voice.sample_rate
-        self._stages, self._table, self._phonemizer = stages, table, phonemizer
+        self.stages, self._table, self._phonemizer = stages, table, phonemizer
         speakers = bundle.manifest.voice.speakers
         self._rows = np.load(bundle.file(speakers.file), allow_pickle=False) if speakers else None
 
@@ -104,7 +104,7 @@ class Voice:
         number = 0
         while ids is not None:
             rng = np.random.default_rng([seed, number])
-            yield from self._stages.speak(ids, rng, conditions, speed, chunks)
+            yield from self.stages.speak(ids, rng, conditions, speed, chunks)
             ids, number = next(rest, None), number + 1
             if ids is not None and pause:
                 yield np.zeros(round(pause * self.sample_rate), np.float32)

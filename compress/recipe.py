@@ -1,0 +1,86 @@
+"""Recipes: what is done to a voice, as data. An unknown key is refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from calibration.gate import Thresholds
+from edgevoice.errors import EdgevoiceError
+
+
+class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Frames of the first chunk, and of the long ones that it doubles up to."""
+
+    first: int = 16
+    long: int = 128
+
+
+class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """INT8: how ranges are found, on how many sentences, and which stages are tried.
+
+    ``sensitivity``: rank the layers one by one and keep the largest set that passes the gate.
+    """
+
+    method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"
+    sentences: int = 24
+    stages: tuple[str, ...] = ("encoder", "acoustic", "vocoder")
+    sensitivity: bool = True
+
+
+class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many unseen sentences the quality is judged on, and which measures beside the spectral ones."""
+
+    sentences: int = 8
+    measures: tuple[str, ...] = ()
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``prune`` and ``distil`` are read by the rooms that train (`compress.distil`)."""
+
+    name: str
+    chunks: Chunks = Chunks()
+    quantize: Quantize | None = None
+    judge: Judge = Judge()
+    gate: dict[str, Any] = {}
+    prune: dict[str, Any] | None = None
+    distil: dict[str, Any] | None = None
+
+    def sha256(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def thresholds(self) -> Thresholds:
+        return Thresholds.from_dict(self.gate)
+
+
+def names() -> list[str]:
+    """The recipes that come with edgevoice."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _shipped().iterdir() if entry.name.endswith(".toml"))
+
+
+def load(name: str) -> Recipe:
+    """The recipe of that name, or the user's own TOML file."""
+    path = Path(name)
+    shipped = _shipped() / f"{name}.toml"
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise EdgevoiceError(f"{path} does not exist: name a recipe file, or one of {', '.join(names())}")
+        raw, where = path.read_bytes(), str(path)
+    elif shipped.is_file():
+        raw, where = shipped.read_bytes(), f"recipe {name}"
+    else:
+        raise EdgevoiceError(f"there is no recipe {name!r}: choose one of {', '.join(names())}, or name a TOML file")
+    try:
+        recipe = msgspec.toml.decode(raw, type=Recipe)
+        recipe.thresholds()
+    except msgspec.DecodeError as error:
+        raise EdgevoiceError(f"{where}: {error}") from None
+    return recipe
+
+
+def _shipped() -> Path:
+    return Path(str(files("compress"))) / "recipes"

@@ -1,0 +1,68 @@
+"""What a run has made so far, kept beside the bundle: a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgevoice.errors import EdgevoiceError
+
+STATE = "made.json"
+
+
+class Workspace:
+    """A folder of results, each remembered with the hash of what it was made from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise EdgevoiceError(f"cannot write to {folder.parent}: {error.strerror}") from None
+        self._keys = self._read_state()
+
+    def _read_state(self) -> dict[str, str]:
+        try:
+            return dict(json.loads((self.folder / STATE).read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def file(self, name: str, inputs: object, make: Callable[[Path], None]) -> Path:
+        """The file ``name``, made by ``make(path)`` unless one of the same inputs is there."""
+        path, key = self.folder / name, _hash(inputs)
+        if self._keys.get(name) == key and path.is_file():
+            return path
+        partial = path.with_name(f".partial.{name}")
+        try:
+            make(partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        self._remember(name, key)
+        return path
+
+    def data(self, name: str, inputs: object, make: Callable[[], Any]) -> Any:
+        """Like `file` for what JSON can hold."""
+        path = self.file(name, inputs, lambda path: _write(path, make()))
+        return json.loads(path.read_text())
+
+    def _remember(self, name: str, key: str) -> None:
+        self._keys[name] = key
+        partial = self.folder / f".partial.{STATE}"
+        _write(partial, self._keys)
+        os.replace(partial, self.folder / STATE)
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _hash(inputs: object) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()

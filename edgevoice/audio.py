@@ -1,0 +1,139 @@
+"""Where sound goes: a file, standard output, or the loudspeaker through ALSA's ``aplay``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevoice.errors import EdgevoiceError
+
+Float = npt.NDArray[np.float32]
+
+
+class Sink(Protocol):
+    def write(self, sound: Float) -> None:
+        """Take f32 [n] in [-1, 1]."""
+        ...
+
+
+def pcm16(sound: Float) -> bytes:
+    """16-bit little-endian samples; -1 and 1 are the same distance from zero."""
+    return np.asarray(np.rint(sound * 32767.0), "<i2").tobytes()
+
+
+@contextmanager
+def open_file(path: Path, rate: int) -> Iterator[Sink]:
+    """A sound file in the format of its name's ending; it appears when it is whole."""
+    import soundfile
+
+    format_name = path.suffix.lstrip(".").upper() or "WAV"
+    if format_name not in soundfile.available_formats():
+        raise EdgevoiceError(
+            f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg"
+        )
+    if not path.parent.is_dir():
+        raise EdgevoiceError(f"{path.parent} is no folder: make it, or write elsewhere")
+    partial = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        partial = Path(name)
+        with os.fdopen(handle, "w+b") as stream:
+            with soundfile.SoundFile(stream, "w", rate, 1, format=format_name) as out:
+                yield out
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.chmod(0o666 & ~_umask())
+        os.replace(partial, path)
+    except (OSError, soundfile.SoundFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise EdgevoiceError(f"cannot write {path}: {reason}") from None
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class Raw:
+    """16-bit little-endian samples to a byte stream, each chunk at once."""
+
+    def __init__(self, stream: IO[bytes] | None = None) -> None:
+        self._stream = stream or sys.stdout.buffer
+
+    def write(self, sound: Float) -> None:
+        self._stream.write(pcm16(sound))
+        self._stream.flush()
+
+
+class Loudspeaker:
+    """``aplay`` on an ALSA device; ``underruns``: how often it ran out of sound."""
+
+    def __init__(self, rate: int, device: str | None) -> None:
+        program = shutil.which("aplay")
+        if program is None:
+            raise EdgevoiceError("aplay is missing: install alsa-utils, or write to a file with -o out.wav")
+        command = [program, "-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(rate)]
+        command += ["-D", device] if device else []
+        self.underruns = 0
+        self._errors: list[str] = []
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            text = line.decode(errors="replace").strip()
+            if "underrun" in text:
+                self.underruns += 1
+            elif text:
+                self._errors.append(text)
+
+    def write(self, sound: Float) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(pcm16(sound))
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def _failure(self) -> EdgevoiceError:
+        self._process.wait()
+        self._reader.join()
+        reason = self._errors[0] if self._errors else f"it ended with status {self._process.returncode}"
+        return EdgevoiceError(f"aplay cannot play: {reason}; choose another --device (aplay -L lists them)")
+
+    def close(self) -> None:
+        """Wait until all has been played."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        if self._process.wait() != 0:
+            raise self._failure()
+        self._reader.join()
+
+
+@contextmanager
+def open_loudspeaker(rate: int, device: str | None) -> Iterator[Loudspeaker]:
+    speaker = Loudspeaker(rate, device)
+    try:
+        yield speaker
+    except BaseException:
+        speaker._process.kill()
+        raise
+    speaker.close()

@@ -1,0 +1,268 @@
+"""The command line: one verb a function. Other packages add verbs through the entry points `edgevoice.verbs`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from edgevoice.errors import EdgevoiceError
+from targets.errors import TargetError
+
+if TYPE_CHECKING:
+    from edgevoice.audio import Sink
+    from edgevoice.runtime.voice import Voice
+
+app = typer.Typer(
+    help="Make an expressive voice small, and let it speak, offline and at once, on a small device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+VoiceOption = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
+    typer.Option("--voice", "-v", help="A bundle, a deployed folder, or a voice in the package."),
+]
+ThreadsOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--threads", help="Threads for all stages together; default: the CPUs this process may use."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+FolderArgument = Annotated[Path, typer.Argument(help="The deployed folder.")]
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="What to say; - reads lines from standard input.")],
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--output", "-o", help="A .wav, .flac or .ogg file; - is raw 16-bit PCM to standard output."
+        ),
+    ] = None,
+    voice: VoiceOption = None,
+    threads: ThreadsOption = None,
+    device: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", help="2 is twice as fast.")] = 1.0,
+    pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences.")] = 0.2,
+    speaker: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--speaker", help="Name or number; NAME=WEIGHT,NAME=WEIGHT mixes."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
+) -> None:
+    """Speak text: to the loudspeaker, a file, or standard output."""
+    from edgevoice.runtime.voice import Voice
+    from edgevoice.speakers import parse
+
+    if device is not None and output is not None:
+        raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
+    options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed, "note": _note}
+    loaded = Voice.load(voice, threads)
+    texts = (line for line in sys.stdin if line.strip()) if text == "-" else iter([text])
+    _speak_all(loaded, texts, options, output, device)
+
+
+def _speak_all(
+    voice: Voice, texts: Iterator[str], options: dict[str, Any], output: str | None, device: str | None
+) -> None:
+    first = next(texts, None)
+    if first is None:
+        raise EdgevoiceError("standard input is empty: there is nothing to say")
+    sounds = voice.stream(first, **options)
+    with _sink(voice.sample_rate, output, device) as sink:
+        while True:
+            for sound in sounds:
+                sink.write(sound)
+            line = next(texts, None)
+            if line is None:
+                break
+            sounds = voice.stream(line, **options)
+
+
+@contextmanager
+def _sink(rate: int, output: str | None, device: str | None) -> Iterator[Sink]:
+    from edgevoice import audio
+
+    if output == "-":
+        yield audio.Raw()
+    elif output is not None:
+        with audio.open_file(Path(output), rate) as file:
+            yield file
+    else:
+        with audio.open_loudspeaker(rate, device) as speaker:
+            yield speaker
+        if speaker.underruns:
+            _note(
+                f"the loudspeaker ran out of sound {speaker.underruns} times: this machine is too slow or busy"
+            )
+
+
+@app.command()
+def bench(
+    bundle: Annotated[str, typer.Argument(help="A bundle, a deployed folder, or a voice in the package.")],
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    runs: Annotated[int, typer.Option("--runs", min=10, help="Runs of each kind, cold and warm.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure load time, first sound, real-time factor, peak memory and the stages' shares."""
+    from edgevoice import bench as benches
+    from edgevoice.runtime.find import find
+
+    report = benches.run(find(bundle), threads, runs, runs)
+    _print(report.to_dict() if as_json else benches.table(report))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine is, which engines it can run, and what is missing."""
+    from edgevoice import doctor as doctors
+
+    checks = doctors.examine()
+    _print(doctors.to_dict(checks) if as_json else doctors.report(checks))
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def targets(as_json: JsonOption = False) -> None:
+    """List the devices that edgevoice knows, those it refuses too."""
+    from targets import listing
+
+    rows = listing.table()
+    _print([row.to_dict() for row in rows] if as_json else listing.text(rows))
+
+
+@app.command()
+def plan(
+    bundle: Annotated[str, typer.Argument(help="A bundle, a deployed folder, or a voice in the package.")],
+    target: Annotated[
+        str, typer.Option("--target", help="A device of `edgevoice targets`, or a TOML file.")
+    ] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a bundle will occupy on a device; exit 1 if it does not fit."""
+    from edgevoice import budget
+    from edgevoice.bundle import read
+    from edgevoice.runtime.find import find
+    from targets import load
+
+    made = budget.of(read(find(bundle)).manifest, load(target))
+    _print(made.to_dict() if as_json else f"{made.table()}\n\n{made.chart()}")
+    refusal = made.refusal()
+    if refusal:
+        _note(refusal)
+        raise typer.Exit(1)
+
+
+@app.command()
+def deploy(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    folder: Annotated[Path, typer.Argument(help="Where it is to be installed.")],
+    keep: Annotated[int, typer.Option("--keep", min=2, help="Releases that stay.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Install a bundle into a folder: staged, checked, heard, then switched to; the old one is kept."""
+    from edgevoice.deploy.local import deploy as install
+
+    done = install(bundle, folder, keep=keep)
+    if as_json:
+        _print(asdict(done))
+    else:
+        _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_sent(done)}")
+
+
+def _sent(done: Any) -> str:
+    mebi = 1 << 20
+    return f"{done.copied_bytes / mebi:.1f} MiB copied, {done.linked_bytes / mebi:.1f} MiB were there already"
+
+
+@app.command()
+def releases(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """List the releases in a deployed folder."""
+    from edgevoice.deploy.listing import releases as installed
+
+    rows = installed(folder)
+    if as_json:
+        _print([asdict(row) for row in rows])
+        return
+    for row in rows:
+        mark = "speaks" if row.current else "previous" if row.previous else ""
+        _print(f"{row.name}  {mark:9}{row.voice}  {row.problem}".rstrip())
+
+
+@app.command()
+def rollback(
+    folder: FolderArgument,
+    to: Annotated[str, typer.Option("--to", help="The release's name or its beginning.")] = "",
+) -> None:
+    """Let the previous release speak again."""
+    from edgevoice.deploy.local import rollback as go_back
+
+    release = go_back(folder, to or None)
+    _print(f"{folder} speaks with {release.voice} (release {release.name})")
+
+
+@app.command()
+def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Say what speaks in a deployed folder and where a rollback goes."""
+    from edgevoice.deploy.listing import status as look
+
+    found = look(folder)
+    if as_json:
+        _print(asdict(found))
+        return
+    for name, release in (("speaks", found.current), ("previous", found.previous)):
+        _print(f"{name:10}{f'{release.name}  {release.voice}' if release else 'none'}")
+    _print(
+        f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB"
+        + ("; a deploy is running" if found.deploying else "")
+    )
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
+        _print(version("edgevoice"))
+        raise typer.Exit
+
+
+def _print(value: Any) -> None:
+    print(value if isinstance(value, str) else json.dumps(value, indent=1, default=str))
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def main() -> None:
+    """The console script: a user's mistake is one line on stderr and exit status 2."""
+    for verb in sorted(entry_points(group="edgevoice.verbs"), key=lambda found: found.name):
+        verb.load()(app)
+    try:
+        app()
+    except (EdgevoiceError, TargetError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read our output has stopped: not a fault, but Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        sys.exit(130)

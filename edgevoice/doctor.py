@@ -1,0 +1,105 @@
+"""What this machine is, which engines it can run, and what is missing with the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgevoice import text
+from targets import host
+
+
+@dataclass(frozen=True)
+class Check:
+    """``state``: "ok", "missing" (something does not work without it) or "absent" (nobody needs to miss it)."""
+
+    name: str
+    state: str
+    detail: str
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Every check, in the order of the report."""
+    machine = host.read()
+    checks = [
+        Check("machine", "ok", f"{machine.board or machine.machine}, {machine.cpu.model}"),
+        Check("CPUs for this process", "ok", str(machine.cpus)),
+        Check("memory", "ok", f"{_gib(machine.memory.available)} free of {_gib(machine.memory.total)}"),
+        Check("target profiles", "ok", ", ".join(machine.targets)),
+        Check("Python", "ok", platform.python_version()),
+        _int8(machine),
+        _onnxruntime(),
+        _tensorrt(machine),
+        _phonemizers(),
+        _loudspeaker(),
+    ]
+    return checks
+
+
+def to_dict(checks: list[Check]) -> dict[str, Any]:
+    return {"host": host.read().to_dict(), "checks": [asdict(check) for check in checks]}
+
+
+def report(checks: list[Check]) -> str:
+    lines = []
+    for check in checks:
+        lines.append(f"{check.state:8}{check.name:24}{check.detail}")
+        if check.mend:
+            lines.append(f"{'':8}{'':24}-> {check.mend}")
+    return "\n".join(lines)
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GiB"
+
+
+def _int8(machine: host.Host) -> Check:
+    fast = machine.cpu.fast_int8
+    named = ", ".join(feature for feature in machine.cpu.features if feature in host.INT8_FEATURES)
+    detail = (
+        f"the CPU multiplies INT8 fast ({named})" if fast else "the CPU has no INT8 dot product: expect less"
+    )
+    return Check("INT8", "ok" if fast else "absent", detail)
+
+
+def _onnxruntime() -> Check:
+    try:
+        import onnxruntime
+    except ImportError:
+        return Check("ONNX Runtime", "missing", "no engine runs without it", "pip install onnxruntime")
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return Check("ONNX Runtime", "ok", f"{onnxruntime.__version__} ({providers})")
+
+
+def _tensorrt(machine: host.Host) -> Check:
+    if not (machine.is_jetson or machine.cards):
+        return Check("TensorRT", "absent", "no NVIDIA GPU here: voices run on the CPU")
+    if importlib.util.find_spec("tensorrt") is None:
+        mend = (
+            "sudo apt install python3-libnvinfer" if machine.is_jetson else "pip install edgevoice[tensorrt]"
+        )
+        return Check(
+            "TensorRT", "missing", "a GPU but no TensorRT for this Python: voices run on the CPU", mend
+        )
+    return Check("TensorRT", "ok", "installed; this version of edgevoice runs voices on the CPU")
+
+
+def _phonemizers() -> Check:
+    found = text.available()
+    detail = "; ".join(f"{name}: {'ok' if ok else reason}" for name, ok, reason in found)
+    if all(ok for _, ok, _ in found):
+        return Check("phonemizers", "ok", detail)
+    some = any(ok for _, ok, _ in found)
+    return Check("phonemizers", "absent" if some else "missing", detail, "pip install edgevoice[espeak]")
+
+
+def _loudspeaker() -> Check:
+    if shutil.which("aplay"):
+        return Check("loudspeaker", "ok", "aplay")
+    return Check(
+        "loudspeaker", "absent", "no aplay: `edgevoice say` writes files only", "apt install alsa-utils"
+    )

@@ -1,0 +1,21 @@
+"""How a speaker is named on the command line."""
+
+from __future__ import annotations
+
+from edgevoice.errors import EdgevoiceError
+
+
+def parse(text: str | None) -> str | dict[str, float] | None:
+    """``NAME``, a number, or ``NAME=WEIGHT,NAME=WEIGHT``, a mixture."""
+    if text is None or "=" not in text:
+        return text
+    mixture = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        try:
+            mixture[name.strip()] = float(weight)
+        except ValueError:
+            raise EdgevoiceError(
+                f"--speaker {text!r}: give NAME=WEIGHT,NAME=WEIGHT, such as anna=0.7,ben=0.3"
+            ) from None
+    return mixture

@@ -1,0 +1,45 @@
+"""The sounds of American English in espeak-ng's notation, and what they do to each other.
+
+A word is a list of symbols: one sound each, a vowel with its stress mark before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+VOWELS = (
+    "ɑː", "æ", "ʌ", "ɔː", "ɔ", "aʊ", "aɪ", "ɛ", "ɜː", "eɪ", "ɪ", "iː", "i", "oʊ", "ɔɪ", "ʊ", "uː", "ə",
+    "ɚ", "ɐ", "ᵻ",
+)  # fmt: skip
+
+_SYMBOL = re.compile("[ˈˌ]?(?:tʃ|dʒ|aʊ|aɪ|eɪ|oʊ|ɔɪ|ɑː|ɔː|ɜː|iː|uː|n̩|[^ˈˌ])")
+_SYLLABIC_N = re.compile("tt[eo]n|[ei]aten|certain")
+_VOWEL = frozenset(VOWELS)
+_BEFORE_TAP = _VOWEL | {"ɹ"}
+
+
+def split(word: str) -> list[str]:
+    """The symbols of a word written as one string."""
+    return _SYMBOL.findall(word)
+
+
+def is_vowel(symbol: str) -> bool:
+    return symbol.lstrip("ˈˌ") in _VOWEL
+
+
+def assimilate(symbols: Iterable[str], word: str) -> list[str]:
+    """Taps and syllabic n: "water" has ɾ, "button" ʔn̩; an n before k or ɡ is ŋ. ``word`` is the spelling."""
+    sounds = list(symbols)
+    syllabic = _SYLLABIC_N.search(word) is not None
+    for i in range(len(sounds) - 1):
+        after = sounds[i + 1]
+        if sounds[i] == "n" and after in ("k", "ɡ"):
+            sounds[i] = "ŋ"
+        if sounds[i] != "t" or i == 0 or sounds[i - 1].lstrip("ˈˌ") not in _BEFORE_TAP:
+            continue
+        if syllabic and after == "ə" and sounds[i + 2 : i + 3] == ["n"]:
+            sounds[i : i + 3] = ["ʔ", "n̩", ""]
+        elif after in _VOWEL:  # without a stress mark
+            sounds[i] = "ɾ"
+    return [sound for sound in sounds if sound]
