@@ -58,9 +58,10 @@ def _would_fit(plan: Plan) -> str:
         if total <= plan.limit_bytes:
             return f"would fit: {label}, {mib(total)}"
     least = min([total for _, total in ways] + [plan.total_bytes])
+    way_out = "free memory on the device" if plan.limit_bytes < plan.budget_bytes else "take a larger target"
     return (
         f"nothing known fits (the smallest, {mib(least)}, is still over): "
-        "take a recipe with a smaller student, or a target with a larger budget"
+        f"{way_out}, or take a recipe with a smaller student"
     )
 
 

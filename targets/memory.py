@@ -24,7 +24,7 @@ def parse_meminfo(text: str) -> Memory | None:
     if "MemTotal" not in found:
         return None
     available = found.get("MemAvailable", found.get("MemFree", found["MemTotal"]))
-    return Memory(found["MemTotal"], min(available, found["MemTotal"]))
+    return Memory(found["MemTotal"], available)
 
 
 def _elsewhere() -> Memory:

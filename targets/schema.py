@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,10 +128,8 @@ def _value_fault(key: str, value: object) -> str | None:
             version_key(value)
             return None
         return 'a version in quotes, such as "8.7"'
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (good and math.isfinite(float(str(value))) and 0 < float(str(value)) <= BOUNDS[key]):
-        return f"a number above 0 and at most {BOUNDS[key]:g}"
-    return None
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= BOUNDS[key]
+    return None if good else f"a number above 0 and at most {BOUNDS[key]:g}"
 
 
 def figure(key: str, raw: object, where: str) -> Figure:

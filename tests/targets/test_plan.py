@@ -86,6 +86,11 @@ def test_the_runtime_row_follows_the_engine_and_a_reading_replaces_it() -> None:
     assert plan(three(), own).row("runtime").bytes == 5 * MIB
 
 
+def test_a_voice_of_exactly_the_budget_fits() -> None:
+    assert plan([stage("vocoder", 60, 40)], with_budget(100), runtime_bytes=0).fits
+    assert not plan([stage("vocoder", 60, 40)], with_budget(100), runtime_bytes=1).fits
+
+
 def test_less_free_memory_than_the_budget_is_the_limit() -> None:
     made = plan(three(), CPU, available_bytes=100 * MIB)
     assert made.limit_bytes == 100 * MIB
@@ -132,7 +137,8 @@ def test_a_shorter_chunk_does_not_shrink_the_encoder() -> None:
 def test_a_voice_that_nothing_helps_is_told_so() -> None:
     line = str(plan(three(50), CPU).refusal())
     assert "nothing known fits" in line
-    assert "smaller student" in line
+    assert "take a larger target, or take a recipe with a smaller student" in line
+    assert "free memory on the device" in str(plan(three(), CPU, available_bytes=MIB).refusal())
 
 
 @given(st.sampled_from(["fp32", "fp16", "int8"]), st.integers(1, 1 << 36), st.integers(1, 1 << 36), st.data())

@@ -239,6 +239,7 @@ def test_a_path_to_a_profile_works_as_a_name(tmp_path: Path) -> None:
         (b"id = ", "is no valid TOML"),
         (b"\xff\xfe\x00", "is no text file"),
         (b"", "'id' is missing"),
+        (b"budget_mib = " + b"9" * 5000, "is no valid TOML|'id' is missing"),
         (b"#" * 300_000, "has 300000 bytes"),
     ],
 )
