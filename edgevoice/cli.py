@@ -1,4 +1,4 @@
-"""The command line: one verb a function. Other packages add verbs through the entry points `edgevoice.verbs`."""
+"""The command line: one verb a function. Other packages add verbs by the entry points `edgevoice.verbs`."""
 
 from __future__ import annotations
 
@@ -107,9 +107,7 @@ def _sink(rate: int, output: str | None, device: str | None) -> Iterator[Sink]:
         with audio.open_loudspeaker(rate, device) as speaker:
             yield speaker
         if speaker.underruns:
-            _note(
-                f"the loudspeaker ran out of sound {speaker.underruns} times: this machine is too slow or busy"
-            )
+            _note(f"the loudspeaker ran out of sound {speaker.underruns} times: too slow, or too busy")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from targets import host
 
 @dataclass(frozen=True)
 class Check:
-    """``state``: "ok", "missing" (something does not work without it) or "absent" (nobody needs to miss it)."""
+    """``state``: "ok", "missing" (something needs it) or "absent" (all else works without it)."""
 
     name: str
     state: str

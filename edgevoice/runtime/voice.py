@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ class Voice:
         engines: dict[str, Engine] = {
             stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages
         }
-        table = front.TextTable.from_json(bundle.file(manifest.text.file).read_bytes())
+        table = front.TextTable.from_dict(json.loads(bundle.file(manifest.text.file).read_bytes()))
         return cls(bundle, Stages(manifest, **engines), table, _phonemizer(bundle))
 
     @property
@@ -73,7 +74,7 @@ class Voice:
         chunks: Chunks | None = None,
         note: Callable[[str], None] | None = None,
     ) -> Iterator[Float]:
-        """Speak ``text``: yields one-dimensional float32 arrays in [-1, 1] at ``sample_rate``, as they are made.
+        """Speak ``text``: yields one-dimensional float32 arrays in [-1, 1] at ``sample_rate``.
 
         speed: 2 is twice as fast; pause: seconds between sentences; speaker: a name, a number, or weights by
         name for a mixture; the same seed gives the same sound. ``note`` is told what was skipped.

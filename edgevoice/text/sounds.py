@@ -13,6 +13,19 @@ VOWELS = (
     "ɚ", "ɐ", "ᵻ",
 )  # fmt: skip
 
+CODES = dict(
+    zip(
+        "bCdDfgh" "JklmnNp" "rsStTvw" "jzZFqx" "AaVOcWI" "ERei" "YyoXU" "u@361" "'_",
+        "b tʃ d ð f ɡ h dʒ k l m n ŋ p ɹ s ʃ t θ v w j z ʒ ɾ ʔ n̩ ɑː æ ʌ ɔː ɔ aʊ aɪ ɛ ɜː eɪ ɪ iː i oʊ ɔɪ ʊ uː ə ɚ ɐ ᵻ"
+        " ˈ ˌ".split(),
+        strict=True,
+    )
+)
+"""One ASCII character for each sound and stress mark, as the dictionary file is written."""
+
+_DECODE = str.maketrans(CODES)
+_ENCODE = {sound: code for code, sound in CODES.items()}
+
 _SYMBOL = re.compile("[ˈˌ]?(?:tʃ|dʒ|aʊ|aɪ|eɪ|oʊ|ɔɪ|ɑː|ɔː|ɜː|iː|uː|n̩|[^ˈˌ])")
 _SYLLABIC_N = re.compile("tt[eo]n|[ei]aten|certain")
 _VOWEL = frozenset(VOWELS)
@@ -22,6 +35,18 @@ _BEFORE_TAP = _VOWEL | {"ɹ"}
 def split(word: str) -> list[str]:
     """The symbols of a word written as one string."""
     return _SYMBOL.findall(word)
+
+
+def decode(code: str) -> list[str]:
+    """Symbols of a word in the dictionary's code."""
+    return split(code.translate(_DECODE))
+
+
+def encode(symbols: Iterable[str]) -> str:
+    """The dictionary's code for a word's symbols."""
+    return "".join(
+        (_ENCODE[symbol[0]] + _ENCODE[symbol[1:]]) if symbol[0] in "ˈˌ" else _ENCODE[symbol] for symbol in symbols
+    )
 
 
 def is_vowel(symbol: str) -> bool:

@@ -80,15 +80,15 @@ BOTH = {
     "conflict": ("kˈɑːnflɪkt", "kənflˈɪkt"), "content": ("kˈɑːntɛnt", "kəntˈɛnt"), "contract": ("kˈɑːntɹækt", "kəntɹˈækt"),
     "contrast": ("kˈɑːntɹæst", "kəntɹˈæst"), "convict": ("kˈɑːnvɪkt", "kənvˈɪkt"), "desert": ("dˈɛzɚt", "dᵻzˈɜːt"),
     "dove": ("dˈʌv", "dˈoʊv"), "duplicate": ("dˈuːplɪkət", "dˈuːplɪkˌeɪt"), "estimate": ("ˈɛstᵻmət", "ˈɛstᵻmˌeɪt"),
-    "excuse": ("ɛkskjˈuːs", "ɛkskjˈuːz"), "export": ("ˈɛkspoːɹt", "ɛkspˈɔːɹt"), "graduate": ("ɡɹˈædʒuːət", "ɡɹˈædʒuːˌeɪt"),
-    "house": ("hˈaʊs", "hˈaʊz"), "import": ("ˈɪmpoːɹt", "ɪmpˈɔːɹt"), "increase": ("ˈɪŋkɹiːs", "ɪŋkɹˈiːs"),
-    "insult": ("ˈɪnsʌlt", "ɪnsˈʌlt"), "lead": ("lˈiːd", "lˈiːd"), "live": ("lˈaɪv", "lˈɪv"), "object": ("ˈɑːbdʒɛkt", "əbdʒˈɛkt"),
+    "excuse": ("ɛkskjˈuːs", "ɛkskjˈuːz"), "export": ("ˈɛkspɔːɹt", "ɛkspˈɔːɹt"), "graduate": ("ɡɹˈædʒuːət", "ɡɹˈædʒuːˌeɪt"),
+    "house": ("hˈaʊs", "hˈaʊz"), "import": ("ˈɪmpɔːɹt", "ɪmpˈɔːɹt"), "increase": ("ˈɪŋkɹiːs", "ɪŋkɹˈiːs"),
+    "insult": ("ˈɪnsʌlt", "ɪnsˈʌlt"), "live": ("lˈaɪv", "lˈɪv"), "read": ("ɹˈɛd", "ɹˈiːd"), "object": ("ˈɑːbdʒɛkt", "əbdʒˈɛkt"),
     "perfect": ("pˈɜːfɛkt", "pɚfˈɛkt"), "permit": ("pˈɜːmɪt", "pɚmˈɪt"), "present": ("pɹˈɛzənt", "pɹɪzˈɛnt"),
     "produce": ("pɹˈoʊduːs", "pɹədˈuːs"), "progress": ("pɹˈɑːɡɹɛs", "pɹəɡɹˈɛs"), "project": ("pɹˈɑːdʒɛkt", "pɹədʒˈɛkt"),
     "protest": ("pɹˈoʊtɛst", "pɹətˈɛst"), "rebel": ("ɹˈɛbəl", "ɹᵻbˈɛl"), "record": ("ɹˈɛkɚd", "ɹᵻkˈɔːɹd"),
     "refuse": ("ɹˈɛfjuːs", "ɹᵻfjˈuːz"), "reject": ("ɹˈiːdʒɛkt", "ɹᵻdʒˈɛkt"), "separate": ("sˈɛpɹət", "sˈɛpɚɹˌeɪt"),
     "subject": ("sˈʌbdʒɛkt", "səbdʒˈɛkt"), "survey": ("sˈɜːveɪ", "sɚvˈeɪ"), "suspect": ("sˈʌspɛkt", "səspˈɛkt"),
-    "tear": ("tˈɪɹ", "tˈɛɹ"), "transfer": ("tɹˈænsfɜː", "tɹænsfˈɜː"), "transport": ("tɹˈænspoːɹt", "tɹænspˈɔːɹt"),
+    "tear": ("tˈɪɹ", "tˈɛɹ"), "transfer": ("tɹˈænsfɜː", "tɹænsfˈɜː"), "transport": ("tɹˈænspɔːɹt", "tɹænspˈɔːɹt"),
     "upset": ("ˈʌpsɛt", "ʌpsˈɛt"), "use": ("jˈuːs", "jˈuːz"), "wind": ("wˈɪnd", "wˈaɪnd"), "wound": ("wˈuːnd", "wˈaʊnd"),
 }  # fmt: skip
 """Noun (or adjective), and verb."""
@@ -99,3 +99,10 @@ BEFORE_VERB = frozenset(
     " they'd who always never often".split()
 )
 """A word of ``BOTH`` that follows one of these is taken for a verb."""
+
+MOSTLY_VERB = frozenset("live produce read refuse".split())
+BEFORE_NOUN = frozenset(
+    "a an the this that my your his her its our their of is was are were be been being have has had by no some any"
+    " i've you've we've they've he's she's it's".split()
+)
+"""A word of ``MOSTLY_VERB`` is taken for the first form only after one of these."""

@@ -39,8 +39,8 @@ class OnnxEngine:
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    # Chunks differ in length, and a memory pattern would be kept for each length: 151 MB against 131 MB at the
-    # same speed on a Piper voice's acoustic model and vocoder.
+    # Chunks differ in length, and a memory pattern would be kept for each length: 151 MB against 131 MB at
+    # the same speed on a Piper voice's acoustic model and vocoder.
     options.enable_mem_pattern = False
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
