@@ -22,6 +22,7 @@ class Teacher(Protocol):
     identity: str
     sample_rate: int
     hop: int
+    full_scale: float
 
     def phonemes(self, text: str) -> NDArray[np.int64]:
         """Ids [T] of one sentence; empty where there is nothing to say or more than the teacher takes."""

@@ -35,7 +35,7 @@ class StagedTeacher:
 
     def __init__(self, voice: StagedVoice) -> None:
         self.name = voice.name
-        self.sample_rate, self.hop = voice.sample_rate, voice.hop
+        self.sample_rate, self.hop, self.full_scale = voice.sample_rate, voice.hop, 1.0
         self.identity = hashlib.sha256(repr(self._settings(voice)).encode()).hexdigest()
         self._voice = voice
         self._stages = {name: session(stage.model) for name, stage in voice.stages.items()}

@@ -1,0 +1,60 @@
+"""Checkpoints: everything a run needs to go on exactly, written in one step."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compress.labels.store import write_atomically
+from edgevoice.errors import EdgevoiceError
+
+NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What must be the same for a run to go on: the recipe, the labels' teacher, and how many shards it sees."""
+
+    recipe: str
+    labels: str
+    shards: int
+
+
+def save(folder: Path, identity: Identity, state: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"identity": vars(identity), **state}, buffer)
+    write_atomically(folder / NAME, buffer.getvalue())
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """The last checkpoint of ``folder``, or None where there is none."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        Identity(**state["identity"])
+    except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
+        raise EdgevoiceError(f"{path} is damaged ({type(error).__name__}); remove it to start anew") from None
+    return state
+
+
+def check(folder: Path, state: dict[str, Any], identity: Identity) -> None:
+    """Refuse to go on from a checkpoint of another recipe or of other labels."""
+    found = Identity(**state["identity"])
+    if found.recipe != identity.recipe:
+        raise EdgevoiceError(
+            f"{folder / NAME} belongs to another recipe ({found.recipe[:12]}, this one is {identity.recipe[:12]});"
+            " name another run folder"
+        )
+    if found.labels != identity.labels:
+        raise EdgevoiceError(f"{folder / NAME} was trained on another teacher's labels; name another run folder")
+    if found.shards != identity.shards:
+        raise EdgevoiceError(
+            f"{folder / NAME} was trained on {found.shards} shards and {identity.shards} are asked for; "
+            "allow it with --grow"
+        )

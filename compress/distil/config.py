@@ -1,0 +1,131 @@
+"""The ``[distil]`` table of a recipe. Unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from edgevoice.errors import EdgevoiceError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    The rate rises over ``warmup`` steps, stays, and falls to zero over the last ``decay`` of all ``steps``.
+    ``items`` segments of ``frames`` frames (context included) make a batch over all processes.
+    ``average``: how much of the moving average of the weights stays at each step.
+    """
+
+    steps: int = 20_000
+    items: int = 8
+    frames: int = 128
+    rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.3
+    average: float = 0.999
+    clip: float = 5.0
+    weight_decay: float = 0.01
+    seed: int = 1
+    save_every: int = 250
+
+
+@dataclass(frozen=True)
+class VocoderLoss:
+    """Weights of the terms in `compress.distil.losses`; ``draw`` of the STFT ``sizes`` are used at each step."""
+
+    sizes: tuple[int, ...] = (256, 512, 1024, 2048)
+    draw: int = 2
+    magnitude: float = 1.0
+    convergence: float = 1.0
+    complex: float = 0.5
+    mel: float = 1.0
+
+
+@dataclass(frozen=True)
+class VocoderStage:
+    width: int = 256
+    expansion: float = 3.0
+    input_kernel: int = 5
+    kernels: tuple[int, ...] = (5, 5, 5, 5, 3, 3, 3, 3)
+    n_fft: int = 1024
+    cartesian: bool = False
+    loss: VocoderLoss = field(default_factory=VocoderLoss)
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True)
+class AcousticStage:
+    width: int = 256
+    expansion: float = 2.0
+    input_kernel: int = 5
+    kernels: tuple[int, ...] = (7, 7, 7, 7)
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=10_000))
+
+
+@dataclass(frozen=True)
+class EncoderStage:
+    width: int = 192
+    expansion: float = 3.0
+    kernels: tuple[int, ...] = (5, 5, 5, 5, 5, 5)
+    heads: int = 2
+    attention_layers: int = 2
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=10_000, items=32))
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """One student: a table for each stage that is to be a student. ``None`` leaves the teacher's stage."""
+
+    vocoder: VocoderStage | None = None
+    acoustic: AcousticStage | None = None
+    encoder: EncoderStage | None = None
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], where: str = "distil") -> T:
+    """Build dataclass ``kind`` from a recipe's table, its sub-tables included.
+
+    An unknown key or a value of the wrong type is an `EdgevoiceError` that names it.
+    """
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise EdgevoiceError(f"unknown key {where}.{key}; known are {', '.join(sorted(known))}")
+        values[key] = _value(hints[key], value, f"{where}.{key}")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    options = [o for o in getattr(hint, "__args__", ()) if o is not type(None)]
+    inner = next((o for o in [hint, *options] if is_dataclass(o)), None)
+    if inner is not None:
+        if not isinstance(value, Mapping):
+            raise EdgevoiceError(f"{where} must be a table")
+        return from_table(inner, value, where)  # type: ignore[arg-type]
+    if hint == tuple[int, ...]:
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise EdgevoiceError(f"{where} must be a list of whole numbers, not {value!r}")
+        return tuple(value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise EdgevoiceError(f"{where} must be {hint.__name__}, not {value!r}")
+    return value
+
+
+OPEN_ENDED = ("steps", "decay", "save_every")
+
+
+def recipe_key(stage: object) -> str:
+    """What a checkpoint must agree with: all of the stage's table but how long it runs."""
+    plain = asdict(stage)  # type: ignore[call-overload]
+    for name in OPEN_ENDED:
+        plain["schedule"].pop(name)
+    return hashlib.sha256(json.dumps([type(stage).__name__, plain], sort_keys=True).encode()).hexdigest()

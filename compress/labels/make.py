@@ -1,0 +1,92 @@
+"""Run a teacher over text into label shards, on several processes, going on where an earlier run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from compress.labels.store import LabelInfo, open_folder, shard_is_whole, shard_path, write_shard
+from compress.teachers.base import Teacher
+from edgevoice.progress import track
+
+SHARD = 40
+FORMAT = 1
+
+MakeTeacher = Callable[[], Teacher]
+
+_teacher: Teacher | None = None
+
+
+def label_key(teacher: Teacher, texts: str) -> str:
+    """What labels depend on. ``texts`` names the text source, so that shard n always holds the same sentences."""
+    parts = {"format": FORMAT, "teacher": teacher.identity, "texts": texts, "shard": SHARD}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def label(
+    make_teacher: MakeTeacher, texts: Iterable[str], texts_name: str, root: Path, jobs: int = 1
+) -> int:
+    """Label ``texts`` into ``root``; returns how many shards were made now.
+
+    ``make_teacher`` must be picklable (a module-level function or a partial of one): each process makes its own.
+    """
+    teacher = make_teacher()
+    info = LabelInfo(
+        teacher.name,
+        label_key(teacher, texts_name),
+        teacher.sample_rate,
+        teacher.hop,
+        full_scale=teacher.full_scale,
+    )
+    open_folder(root, info)
+    todo = [
+        (number, batch)
+        for number, batch in enumerate(_batches(texts))
+        if not shard_is_whole(shard_path(root, number), info.key)
+    ]
+    for _ in track(_run(make_teacher, todo, root, info, jobs), "labelling", total=len(todo)):
+        pass
+    return len(todo)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    stream = iter(texts)
+    while batch := list(islice(stream, SHARD)):
+        yield batch
+
+
+def _run(
+    make_teacher: MakeTeacher, todo: Sequence[tuple[int, list[str]]], root: Path, info: LabelInfo, jobs: int
+) -> Iterator[int]:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make_teacher,)
+    ) as pool:
+        waiting = [pool.submit(_make_shard, number, batch, root, info) for number, batch in todo]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _start(make_teacher: MakeTeacher) -> None:
+    global _teacher
+    _teacher = make_teacher()
+
+
+def _make_shard(number: int, batch: list[str], root: Path, info: LabelInfo) -> int:
+    assert _teacher is not None
+    rows = []
+    for place, text in enumerate(batch):
+        seed = number * SHARD + place
+        ids = _teacher.phonemes(text)
+        if len(ids):
+            rows.append((text, seed, _teacher.speak(ids, seed)))
+    write_shard(shard_path(root, number), info.key, rows, info.hop)
+    return number

@@ -1,0 +1,89 @@
+"""The vocoder student: ConvNeXt blocks at frame rate and an inverse-STFT head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from compress.students.blocks import Trunk
+
+LOUDEST = 7.0
+"""The largest log magnitude: a 1,024-point Hann STFT of samples in -1..1 stays below 512, whose log is 6.2."""
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """``context`` frames of the result depend on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side."""
+
+    latents: int
+    hop: int
+    n_fft: int
+    width: int = 256
+    expansion: float = 3.0
+    input_kernel: int = 5
+    kernels: tuple[int, ...] = (5, 5, 5, 5, 3, 3, 3, 3)
+    phase: int = 0
+    speaker: int = 0
+    cartesian: bool = False
+
+
+class Vocoder(nn.Module):
+    """latents f32 [B,M,F] (, phase [B,2k,F]) (, speaker [B,S]) to spectrum f32 [B,n_fft+2,F].
+
+    The spectrum's first half are real parts, the second imaginary ones, of a Hann-windowed STFT.
+    ``cartesian`` answers with both directly; otherwise with magnitude and angle, from which they are made.
+    """
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(
+            config.latents + config.phase,
+            config.width,
+            config.kernels,
+            config.expansion,
+            config.input_kernel,
+            config.speaker,
+        )
+        self.head = nn.Linear(config.width, config.n_fft + 2)
+        self.context = self.trunk.context
+
+    def forward(self, latents: Tensor, phase: Tensor | None = None, speaker: Tensor | None = None) -> Tensor:
+        x = latents if phase is None else torch.cat([latents, phase], dim=1)
+        y = self.head(self.trunk(x, speaker)).transpose(1, 2)
+        if self.config.cartesian:
+            return y
+        half = self.config.n_fft // 2 + 1
+        magnitude = torch.exp(torch.clamp(y[:, :half], max=LOUDEST))
+        angle = y[:, half:]
+        return torch.cat([magnitude * torch.cos(angle), magnitude * torch.sin(angle)], dim=1)
+
+
+class OverlapAdd(nn.Module):
+    """spectrum f32 [B,n_fft+2,F] to waveform f32 [B,F*hop]: what the host does, for training.
+
+    Periodic Hann window, "same" padding: (n_fft - hop) / 2 samples are cut at each end, and the sum is divided
+    by the sum of the squared windows that really overlap there.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        real, imaginary = spectrum.chunk(2, dim=1)
+        frames = torch.fft.irfft(torch.complex(real, imaginary), n=self.n_fft, dim=1) * self.window[:, None]
+        squares = (self.window**2)[None, :, None].expand(1, -1, frames.shape[2])
+        return self._fold(frames) / self._fold(squares)
+
+    def _fold(self, frames: Tensor) -> Tensor:
+        count = frames.shape[2]
+        length = (count - 1) * self.hop + self.n_fft
+        folded = nn.functional.fold(frames, (1, length), (1, self.n_fft), stride=(1, self.hop))
+        cut = (self.n_fft - self.hop) // 2
+        return folded[:, 0, 0, cut : cut + count * self.hop]
