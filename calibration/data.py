@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -161,8 +162,8 @@ def require_fit(
         )
     if found.coverage["surprise"] > MOST_SURPRISE:
         raise EdgevoiceError(
-            "the sounds of the calibration text follow each other as they never do in the voice's language "
-            f"(surprise {found.coverage['surprise']:.2f}, at most {MOST_SURPRISE}): is it text of another language?"
+            "the calibration text's sounds follow each other as they rarely do in the voice's language (surprise "
+            f"{found.coverage['surprise']:.2f}, at most {MOST_SURPRISE}): is it of another language?"
         )
     if found.coverage["symbols"] < LEAST_SYMBOLS:
         raise EdgevoiceError(
@@ -172,7 +173,7 @@ def require_fit(
     return found
 
 
-def require_sound(sounds: Sequence[npt.NDArray[np.floating[npt.NBitBase]]], rate: int) -> None:
+def require_sound(sounds: Sequence[npt.NDArray[np.floating[Any]]], rate: int) -> None:
     """Refuse calibration sentences whose FP32 sound is silent or broken."""
     bad = [(index, problem) for index, s in enumerate(sounds) for problem in inspect(s, rate).problems()[:1]]
     if len(bad) * 4 > len(sounds):

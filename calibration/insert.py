@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from calibration.graph import attribute, constants, consumers
 
-Floats = npt.NDArray[np.floating[npt.NBitBase]]
+Floats = npt.NDArray[np.floating[Any]]
 
 SMALLEST_HALF = 6.2e-5
 """Smallest scale whose half-precision form keeps all its bits."""

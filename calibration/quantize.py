@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -218,9 +219,7 @@ def _explicit(model: onnx.ModelProto) -> dict[str, int]:
     return {str(name): int(count) for name, count in zip(names, counts, strict=True) if name}
 
 
-def weight_error(
-    weight: npt.NDArray[np.floating[npt.NBitBase]], axis: int, reduce_range: bool = False
-) -> float:
+def weight_error(weight: npt.NDArray[np.floating[Any]], axis: int, reduce_range: bool = False) -> float:
     """Relative RMS error of per-channel symmetric rounding of ``weight`` along ``axis``."""
     moved = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
     step = np.maximum(np.abs(moved).max(axis=1, keepdims=True), 1e-12) / (63.0 if reduce_range else 127.0)

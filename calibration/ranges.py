@@ -69,7 +69,7 @@ def collect(
         raise EdgevoiceError("calibration got no windows: give it at least one sentence's stage inputs")
     inputs = [name for name in names if name in {entry.name for entry in model.graph.input}]
     watched = [name for name in names if name not in inputs]
-    runner = session(_with_outputs(model, watched))
+    runner = session(with_outputs(model, watched))
     low = dict.fromkeys(names, np.inf)
     high = dict.fromkeys(names, -np.inf)
     for window in track(windows, "calibration: extremes"):
@@ -84,7 +84,8 @@ def collect(
     return {name: Histogram(low[name], high[name], counts[name]) for name in names}
 
 
-def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+def with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A copy that also gives the named float tensors as outputs."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     present = {output.name for output in copy.graph.output}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 DIFFERENCES = ("dnsmos_overall", "dnsmos_signal", "dnsmos_background", "dnsmos_p808", "wer")
 """Figures that are a candidate's minus its reference's; the others compare the two waveforms."""
 
-Wave = npt.NDArray[np.floating[npt.NBitBase]]
+Wave = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
