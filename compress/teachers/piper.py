@@ -1,6 +1,6 @@
 """Piper voices (VITS exported to one ONNX file): read, and cut into the stages by structure.
 
-Nothing here knows tensor names beyond the exporter's inputs, so a user's own voice is cut like a published one.
+Nothing here knows tensor names beyond the exporter's inputs: a user's own voice is cut like a published one.
 What marks the cuts: the only `Ceil` (durations), the two `RandomNormalLike` (what is sampled), the matrix
 products that spread phonemes over frames, and the last product with the frame mask (the vocoder's input).
 """
@@ -40,7 +40,9 @@ def is_voice(path: Path) -> bool:
 
 def _config(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise EdgevoiceError(f"{file} does not exist: name a Piper voice, NAME.onnx with NAME.onnx.json beside it")
+        raise EdgevoiceError(
+            f"{file} does not exist: name a Piper voice, NAME.onnx with NAME.onnx.json beside it"
+        )
     beside = file.with_name(file.name + ".json")
     try:
         config = json.loads(beside.read_text(encoding="utf-8"))
@@ -80,7 +82,6 @@ def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> Stage
     speakers = cut.speaker_table()
     takes: tuple[str, ...] = () if speakers is None else ("speaker",)
     encoder, acoustic, vocoder = cut.encoder(), cut.acoustic(), cut.vocoder()
-    width = cut.latent_channels()
     return StagedVoice(
         name=file.stem,
         language=language,
@@ -93,17 +94,17 @@ def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> Stage
         durations=manifest.Durations(rounding="ceil"),
         stages={
             "encoder": StagedStage(
-                encoder, noise=manifest.Noise(2, inference.get("noise_w", 0.8)), takes=surgery.takes(encoder, takes)
+                encoder,
+                noise=manifest.Noise(2, inference.get("noise_w", 0.8)),
+                takes=surgery.takes(encoder, takes),
             ),
             "acoustic": StagedStage(
                 acoustic,
                 context(acoustic, "frames"),
-                manifest.Noise(width, inference.get("noise_scale", 0.667)),
+                manifest.Noise(cut.width, inference.get("noise_scale", 0.667)),
                 surgery.takes(acoustic, takes),
             ),
-            "vocoder": StagedStage(
-                vocoder, context(vocoder, "latents"), takes=surgery.takes(vocoder, takes)
-            ),
+            "vocoder": StagedStage(vocoder, context(vocoder, "latents"), takes=surgery.takes(vocoder, takes)),
         },
         speakers=speakers,
         speaker_names=_speaker_names(names, speakers),
@@ -114,8 +115,14 @@ def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> Stage
 def _licence(file: Path) -> manifest.Licence:
     card = file.with_name("MODEL_CARD")
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    found = [line.split(":", 1)[1].strip() for line in text.splitlines() if "license" in line.lower() and ":" in line]
-    return manifest.Licence(name=found[0] if found else "unknown: see the voice's own card", lineage=text.strip())
+    found = [
+        line.split(":", 1)[1].strip()
+        for line in text.splitlines()
+        if "license" in line.lower() and ":" in line
+    ]
+    return manifest.Licence(
+        name=found[0] if found else "unknown: see the voice's own card", lineage=text.strip()
+    )
 
 
 def _speaker_names(names: dict[str, int], table: np.ndarray | None) -> tuple[str, ...]:
@@ -126,7 +133,7 @@ def _speaker_names(names: dict[str, int], table: np.ndarray | None) -> tuple[str
 
 
 class Cut:
-    """The places where a VITS graph comes apart, found by structure."""
+    """The places where a VITS graph comes apart, found by structure. ``width``: the latents' channels."""
 
     def __init__(self, model: onnx.ModelProto, file: Path) -> None:
         self._model = model
@@ -196,6 +203,7 @@ class Cut:
             raise self._refusal(f"has {len(masks)} frame masks where a Piper voice has one")
         ((self._mask, products),) = masks.items()
         self._latents = products[-1].outputs[0].name
+        self.width = int(products[-1].outputs[0].outputs[0].inputs[1].shape[1])
 
     def speaker_table(self) -> np.ndarray | None:
         """f32 [speakers, width], or None for a voice with one speaker."""
@@ -208,10 +216,6 @@ class Cut:
             return None
         return surgery.sole_consumer(inputs[0], ("Gather",))
 
-    def latent_channels(self) -> int:
-        shape = self._graph().tensors()[self._latents].outputs[0].inputs[1].shape
-        return int(shape[1])
-
     def encoder(self) -> onnx.ModelProto:
         """phonemes int64 [1,T], noise f32 [1,2,T] (, speaker) -> hidden f32 [1,2M,T], durations f32 [1,T]."""
         graph = self._prepared()
@@ -221,14 +225,13 @@ class Cut:
         noise = surgery.cut_input(tensors[self._duration_noise_name], "noise", [1, 2, "T"])
         hidden = surgery.concat(graph, [tensors[self._mean], tensors[self._deviation]], "hidden", axis=1)
         durations = surgery.flatten(graph, tensors[self._durations], "durations")
-        width = 2 * self.latent_channels()
-        return surgery.finish(graph, [phonemes, noise], [(hidden, [1, width, "T"]), (durations, [1, "T"])])
+        return surgery.finish(graph, [phonemes, noise], [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])])
 
     def acoustic(self) -> onnx.ModelProto:
         """frames f32 [1,2M,F], noise f32 [1,M,F] (, speaker) -> latents f32 [1,M,F]."""
         graph = self._prepared()
         tensors = graph.tensors()
-        width = self.latent_channels()
+        width = self.width
         last, mask = tensors[self._latents].inputs[0], tensors[self._mask]
         surgery.bypass_products(graph, mask)
         mean, deviation = tensors[self._frame_mean], tensors[self._frame_deviation]
@@ -241,7 +244,9 @@ class Cut:
     def vocoder(self) -> onnx.ModelProto:
         """latents f32 [1,M,F] (, speaker) -> waveform f32 [1,F*hop]."""
         graph = self._prepared()
-        latents = surgery.cut_input(graph.tensors()[self._latents], "latents", [1, self.latent_channels(), "F"])
+        latents = surgery.cut_input(
+            graph.tensors()[self._latents], "latents", [1, self.width, "F"]
+        )
         waveform = surgery.flatten(graph, graph.outputs[0], "waveform")
         return surgery.finish(graph, [latents], [(waveform, [1, "samples"])])
 
