@@ -165,7 +165,7 @@ class Cut:
         return found
 
     def _find_frames(self, noise: gs.Node) -> None:
-        """From the noise down to ``z_p = m + noise * exp(logs) * scale``, then up to m and logs per phoneme."""
+        """From the noise down to ``z_p = m + noise * exp(logs) * scale``, then up to m and logs by phoneme."""
         tensor, deviation = noise.outputs[0], None
         while True:
             node = surgery.sole_consumer(tensor, ("Mul", "Add"))
@@ -225,7 +225,8 @@ class Cut:
         noise = surgery.cut_input(tensors[self._duration_noise_name], "noise", [1, 2, "T"])
         hidden = surgery.concat(graph, [tensors[self._mean], tensors[self._deviation]], "hidden", axis=1)
         durations = surgery.flatten(graph, tensors[self._durations], "durations")
-        return surgery.finish(graph, [phonemes, noise], [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])])
+        outputs = [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])]
+        return surgery.finish(graph, [phonemes, noise], outputs)
 
     def acoustic(self) -> onnx.ModelProto:
         """frames f32 [1,2M,F], noise f32 [1,M,F] (, speaker) -> latents f32 [1,M,F]."""
@@ -251,7 +252,7 @@ class Cut:
         return surgery.finish(graph, [latents], [(waveform, [1, "samples"])])
 
     def _prepared(self) -> gs.Graph:
-        """A fresh copy with the scales fixed at one (the host scales noise and durations) and the speaker an input."""
+        """A fresh copy with the scales fixed at one, as the host applies them, and the speaker an input."""
         graph = self._graph()
         scales = next(tensor for tensor in graph.inputs if tensor.name == "scales")
         scales.to_constant(np.ones(3, np.float32))
