@@ -10,14 +10,14 @@ from calibration.measures.statistics import Interval
 from edgevoice import manifest
 
 WORTH = 1.05
-"""A stage in INT8 must be this many times faster than FP32: below it the noise of a measurement decides."""
+"""INT8 must be this many times as fast as FP32: below it, what a measurement varies by decides."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant's file with what was measured and why the gate refuses it, if it does."""
+    """A variant, what was measured, why it is refused if it is; ``path`` None: it was never written."""
 
-    path: Path
+    path: Path | None
     variant: manifest.Variant
     figures: dict[str, Interval]
     refused: str = ""
@@ -25,20 +25,35 @@ class Measured:
 
 def for_cpu(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]:
     """The fastest file that passed the gate and is worth it."""
-    best, reason = plain, "FP32: nothing smaller was tried"
-    reasons = []
+    best, why, against = plain, "nothing smaller was tried", []
     for candidate in others:
+        name = candidate.variant.precision.upper()
+        if candidate.path is None:
+            against.append(f"{name} could not be made ({candidate.refused})")
+            continue
         speed = _speed(plain, candidate)
-        what = f"{candidate.variant.precision.upper()} is {speed:.2f} times as fast as FP32"
+        what = f"{name} is {speed:.2f} times as fast as FP32"
         if candidate.refused:
-            reasons.append(f"{what} but fails the gate ({candidate.refused})")
+            against.append(f"{what} but fails the gate: {candidate.refused}")
         elif speed < WORTH:
-            reasons.append(f"{what}, which is not worth its loss")
+            against.append(f"{what}, not worth its loss")
         elif best is plain or _speed(best, candidate) > 1:
-            best, reason = candidate, f"{what} and passes the gate"
-    if best is plain and reasons:
-        reason = "FP32: " + "; ".join(reasons)
-    return best, reason
+            best, why = candidate, f"{what} and passes the gate"
+    return best, "; ".join(against) if best is plain and against else why
+
+
+def for_tensorrt(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]:
+    """FP32 for ONNX Runtime; what travels for TensorRT, the device times and chooses."""
+    travelling = [row.variant.precision.upper() for row in others if row.path is not None]
+    missing = [
+        f"{row.variant.precision.upper()} could not be made: {row.refused}" for row in others if not row.path
+    ]
+    why = (
+        f"the device times {' and '.join(travelling)} and chooses"
+        if travelling
+        else "only FP32 could be made"
+    )
+    return plain, "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
 
 
 def _speed(slow: Measured, fast: Measured) -> float:

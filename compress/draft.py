@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -42,10 +43,17 @@ class Draft:
     def voice(self) -> manifest.Voice:
         staged = self.staged
         return manifest.Voice(
-            staged.name, staged.language, staged.sample_rate, staged.hop, staged.licence, speakers=self.speakers
+            staged.name,
+            staged.language,
+            staged.sample_rate,
+            staged.hop,
+            staged.licence,
+            speakers=self.speakers,
         )
 
-    def stage(self, name: StageName, variants: list[manifest.Variant], chosen: str, reason: str) -> manifest.Stage:
+    def stage(
+        self, name: StageName, variants: list[manifest.Variant], chosen: str, reason: str
+    ) -> manifest.Stage:
         staged = self.staged.stages[name]
         return manifest.Stage(
             variants,
@@ -57,7 +65,7 @@ class Draft:
             parameters=parameters(staged.model),
         )
 
-    def stages(self, engines: Mapping[str, Engine] | None = None, threads: int = 1) -> Stages:
+    def stages(self, engines: Mapping[StageName, Engine] | None = None, threads: int = 1) -> Stages:
         """Engines for all stages: those given, FP32 for the rest."""
         given = engines or {}
         plain = {
@@ -72,7 +80,7 @@ class Draft:
         ready = {name: given.get(name) or OnnxEngine(self.path(name), threads) for name in manifest.STAGES}
         return Stages(described, **ready)
 
-    def conditions(self, number: int) -> Feeds:
+    def conditions(self, number: int) -> dict[str, Float]:
         """Conditions for sentence ``number``: the speakers take turns."""
         rows = self.staged.speakers
         return {} if rows is None else {"speaker": np.asarray(rows[number % len(rows)][None], np.float32)}
@@ -98,7 +106,7 @@ def prepare(staged: StagedVoice, recipe: Recipe, work: Workspace) -> Draft:
     files = {}
     for name, stage in staged.stages.items():
         key = [staged.sha256, name]
-        files[fp32_name(name)] = work.file(fp32_name(name), key, lambda path, s=stage: onnx.save(s.model, path))  # type: ignore[misc]
+        files[fp32_name(name)] = work.file(fp32_name(name), key, partial(onnx.save, stage.model))
     table = msgspec.to_builtins(staged.table)
     text_file = staged.text.file
     files[text_file] = work.file(text_file, table, lambda path: _write_json(path, table))
@@ -138,10 +146,10 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Spoken:
-    """Sentences said by the FP32 stages in whole runs: each stage's inputs and the sound, sentence by sentence."""
+    """Sentences said by the FP32 stages in whole runs: each stage's inputs, and the sound."""
 
     sentences: tuple[str, ...]
-    feeds: Mapping[str, list[Feeds]]
+    feeds: Mapping[StageName, list[Feeds]]
     durations: list[Float]
     sounds: list[Float]
     seed: int

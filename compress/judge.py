@@ -1,4 +1,4 @@
-"""What a smaller stage costs and gains: the sound against FP32 at the same durations and noise, and its time."""
+"""What a smaller stage costs and gains: its sound against FP32 at the same durations and noise; its time."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ class _Forced:
         return [hidden, next(self._durations)]
 
 
-def quality(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine], groups: Sequence[str]) -> dict[str, Interval]:
+def quality(
+    draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine], groups: Sequence[str]
+) -> dict[str, Interval]:
     """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice."""
-    ready = dict(engines)
+    ready: dict[StageName, Engine] = dict(engines)
     if "encoder" in ready:
         ready["encoder"] = _Forced(ready["encoder"], spoken.durations)
     sounds = say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
@@ -54,7 +56,9 @@ def quality(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine], g
     return compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups).figures
 
 
-def milliseconds(files: Sequence[Path], feeds: Sequence[Feeds], audio_seconds: Sequence[float]) -> list[float]:
+def milliseconds(
+    files: Sequence[Path], feeds: Sequence[Feeds], audio_seconds: Sequence[float]
+) -> list[float]:
     """CPU milliseconds per second of audio of each file, one thread, the files in turn, medians of the rounds.
 
     CPU time, because the other core's work moves the wall clock; in turn, because the clock rate drifts.

@@ -13,9 +13,12 @@ from edgevoice.errors import EdgevoiceError
 
 # Work on each time step alone (or on channels), as exported by torch for WaveNets and GAN vocoders.
 _POINTWISE = frozenset(
-    "Abs Add Cast Clip Concat Constant Cos DequantizeLinear Div Elu Erf Exp Expand Gelu Identity "
-    "LayerNormalization LeakyRelu Log MatMul Mul Neg Pow PRelu QuantizeLinear ReduceMean Relu Reshape Sigmoid "
-    "Sin Slice Softplus Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
+    {
+        *("Abs", "Add", "Cast", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Gelu", "LeakyRelu", "Log", "Mul"),
+        *("Neg", "Pow", "PRelu", "Relu", "Sigmoid", "Sin", "Softplus", "Sqrt", "Sub", "Tanh"),
+        *("Concat", "Constant", "Expand", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"),
+        *("Unsqueeze", "LayerNormalization", "MatMul", "ReduceMean", "DequantizeLinear", "QuantizeLinear"),
+    }
 )
 
 
@@ -51,7 +54,9 @@ def context(model: onnx.ModelProto, source: str) -> int:
 
 def _widest(seen: list[Reach]) -> Reach:
     return Reach(
-        max(reach.left for reach in seen), max(reach.right for reach in seen), max(reach.rate for reach in seen)
+        max(reach.left for reach in seen),
+        max(reach.right for reach in seen),
+        max(reach.rate for reach in seen),
     )
 
 
@@ -61,7 +66,9 @@ def _through(node: gs.Node, reach: Reach) -> Reach:
     if node.op == "ConvTranspose":
         return _transposed(node, reach)
     if node.op not in _POINTWISE:
-        raise EdgevoiceError(f"cannot run in chunks: {node.name} ({node.op}) mixes time without a known bound")
+        raise EdgevoiceError(
+            f"cannot run in chunks: {node.name} ({node.op}) mixes time without a known bound"
+        )
     return reach
 
 

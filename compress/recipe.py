@@ -59,7 +59,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def names() -> list[str]:
     """The recipes that come with edgevoice."""
-    return sorted(entry.name.removesuffix(".toml") for entry in _shipped().iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in _shipped().iterdir() if entry.name.endswith(".toml")
+    )
 
 
 def load(name: str) -> Recipe:
@@ -73,7 +75,9 @@ def load(name: str) -> Recipe:
     elif shipped.is_file():
         raw, where = shipped.read_bytes(), f"recipe {name}"
     else:
-        raise EdgevoiceError(f"there is no recipe {name!r}: choose one of {', '.join(names())}, or name a TOML file")
+        raise EdgevoiceError(
+            f"there is no recipe {name!r}: choose one of {', '.join(names())}, or name a TOML file"
+        )
     try:
         recipe = msgspec.toml.decode(raw, type=Recipe)
         recipe.thresholds()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+import onnxruntime
 import onnx_graphsurgeon as gs
 
 from edgevoice.errors import EdgevoiceError
@@ -130,7 +131,11 @@ def bypass_neutral(graph: gs.Graph) -> None:
 
 
 def _is_scalar(tensor: gs.Tensor, value: float) -> bool:
-    return isinstance(tensor, gs.Constant) and np.size(tensor.values) == 1 and bool(np.all(tensor.values == value))
+    return (
+        isinstance(tensor, gs.Constant)
+        and np.size(tensor.values) == 1
+        and bool(np.all(tensor.values == value))
+    )
 
 
 def _replace(old: gs.Variable, new: gs.Tensor) -> None:
@@ -142,7 +147,9 @@ def _replace(old: gs.Variable, new: gs.Tensor) -> None:
     old.outputs.clear()
 
 
-def finish(graph: gs.Graph, inputs: list[gs.Variable], outputs: list[tuple[gs.Variable, Shape]]) -> onnx.ModelProto:
+def finish(
+    graph: gs.Graph, inputs: list[gs.Variable], outputs: list[tuple[gs.Variable, Shape]]
+) -> onnx.ModelProto:
     """The part of ``graph`` between the inputs and outputs; a `speaker` input is kept where it is used."""
     graph.outputs = [retype(tensor, tensor.name, np.float32, shape) for tensor, shape in outputs]
     speakers = [tensor for tensor in graph.tensors().values() if tensor.name == "speaker"]
@@ -150,7 +157,7 @@ def finish(graph: gs.Graph, inputs: list[gs.Variable], outputs: list[tuple[gs.Va
     graph.cleanup(remove_unused_graph_inputs=False).toposort()
     graph.inputs = inputs + [tensor for tensor in speakers if tensor.outputs]
     graph.name = graph.outputs[0].name
-    model = gs.export_onnx(_folded(graph))
+    model: onnx.ModelProto = gs.export_onnx(_folded(graph))
     model.ir_version = min(model.ir_version, IR_VERSION)
     model.producer_name = "edgevoice"
     onnx.checker.check_model(model)
@@ -161,6 +168,7 @@ def _folded(graph: gs.Graph) -> gs.Graph:
     """Shapes that the stage's fixed batch and channels settle are computed once, here."""
     scalar_fills(graph)
     inferred = onnx.shape_inference.infer_shapes(gs.export_onnx(graph))
+    onnxruntime.set_default_logger_severity(3)  # folding runs ONNX Runtime, which warns of harmless things
     folded = gs.import_onnx(inferred).fold_constants()
     bypass_neutral(folded)
     return folded.cleanup(remove_unused_graph_inputs=False).toposort()

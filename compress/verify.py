@@ -41,7 +41,9 @@ def against_file(draft: Draft, sentences: list[str], seed: int = 0) -> float:
             raise EdgevoiceError(f"{source}: the stages give {sound.size} samples, the file {wave.size}")
         apart = max(apart, float(np.abs(wave.ravel() - sound).max()))
     if not apart < LARGEST:
-        raise EdgevoiceError(f"{source} cut into stages differs from the file by {apart:.1e}, above {LARGEST:.0e}")
+        raise EdgevoiceError(
+            f"{source} cut into stages differs from the file by {apart:.1e}, above {LARGEST:.0e}"
+        )
     return apart
 
 

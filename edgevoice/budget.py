@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import Manifest, Stage, Variant
+from edgevoice.manifest import STAGES, Manifest, Stage, StageName, Variant
 from targets import Plan, StageCost, Target, plan
 
 FLOAT_BYTES = 4
@@ -11,7 +11,7 @@ FLOAT_BYTES = 4
 
 def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
     """The plan of the bundle's files on ``target``; precisions that would be smaller are its alternatives."""
-    costs = [_cost(name, stage, pick(stage, target), manifest) for name, stage in manifest.stages.items()]
+    costs = [_cost(name, pick(manifest.stages[name], target), manifest) for name in STAGES]
     return plan(costs, target, available_bytes=available_bytes)
 
 
@@ -35,7 +35,8 @@ def pick(stage: Stage, target: Target) -> Variant:
     return next(variant for variant in stage.variants if variant.file == stage.chosen)
 
 
-def _cost(name: str, stage: Stage, variant: Variant, manifest: Manifest) -> StageCost:
+def _cost(name: StageName, variant: Variant, manifest: Manifest) -> StageCost:
+    stage = manifest.stages[name]
     return StageCost(
         name,
         variant.precision,

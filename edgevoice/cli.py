@@ -72,7 +72,7 @@ def say(
     if device is not None and output is not None:
         raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
     options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed, "note": _note}
-    loaded = Voice.load(voice, threads)
+    loaded = Voice.load(voice, threads, own_process=True)
     texts = (line for line in sys.stdin if line.strip()) if text == "-" else iter([text])
     _speak_all(loaded, texts, options, output, device)
 

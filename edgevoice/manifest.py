@@ -11,9 +11,10 @@ import msgspec
 
 SCHEMA = 1
 
-STAGES = ("encoder", "acoustic", "vocoder")
-
 StageName = Literal["encoder", "acoustic", "vocoder"]
+
+STAGES: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
+
 Precision = Literal["fp32", "fp16", "int8"]
 
 

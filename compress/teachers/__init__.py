@@ -9,14 +9,14 @@ from edgevoice.errors import EdgevoiceError
 
 
 def read(path: str | Path) -> StagedVoice:
-    """Read the voice at ``path`` and cut it into stages; raises `EdgevoiceError` if it is of no known kind."""
+    """Read the voice at ``path`` and cut it into stages; `EdgevoiceError` if it is of no known kind."""
     from compress.teachers import piper
 
     file = Path(path)
     if file.is_dir():
         file = _only_voice(file)
     if not file.exists():
-        raise EdgevoiceError(f"{file} does not exist: name a voice, such as NAME.onnx with NAME.onnx.json beside it")
+        raise EdgevoiceError(f"{file} does not exist: name a voice, NAME.onnx with NAME.onnx.json beside it")
     if file.suffix != ".onnx":
         raise EdgevoiceError(f"{file} is no voice that edgevoice reads: name a Piper voice, NAME.onnx")
     return piper.read(file)

@@ -16,13 +16,18 @@ Common to all teachers: ``phonemes`` int16 [T]; ``durations`` f32 [T], frames be
 
 
 class Teacher(Protocol):
-    """A voice that can be asked for labels. ``identity``: SHA-256 over everything that shapes its answers."""
+    """A voice that can be asked for labels.
+
+    ``identity``: SHA-256 over everything that shapes its answers. ``full_scale``: the sample value that the
+    largest 16-bit integer of its audio stands for. ``noise``: channels and scale of each sampled input.
+    """
 
     name: str
     identity: str
     sample_rate: int
     hop: int
     full_scale: float
+    noise: dict[str, tuple[int, float]]
 
     def phonemes(self, text: str) -> NDArray[np.int64]:
         """Ids [T] of one sentence; empty where there is nothing to say or more than the teacher takes."""
@@ -35,10 +40,12 @@ class Teacher(Protocol):
 
 def to_int16(wave: NDArray[np.floating]) -> NDArray[np.int16]:
     """Samples in -1..1 as 16-bit integers, clipped."""
-    return np.round(np.clip(wave, -1.0, 1.0) * 32767.0).astype(np.int16)
+    samples: NDArray[np.int16] = np.round(np.clip(wave, -1.0, 1.0) * 32767.0).astype(np.int16)
+    return samples
 
 
 def normal(seed: int, stream: int, shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
     """Standard-normal numbers times ``scale``, the same for a seed and stream on every machine."""
-    numbers = np.random.default_rng((seed, stream)).standard_normal(shape, dtype=np.float32)
-    return numbers * np.float32(scale)
+    numbers: NDArray[np.float32] = np.random.default_rng((seed, stream)).standard_normal(shape, dtype=np.float32)
+    numbers *= np.float32(scale)
+    return numbers

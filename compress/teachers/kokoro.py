@@ -44,7 +44,7 @@ REPLACE = (
 
 def kokoro_table(vocabulary: Mapping[str, int]) -> TextTable:
     """The text table of a Kokoro file, for phonemes in espeak-ng's notation."""
-    symbols = {symbol: (number,) for symbol, number in vocabulary.items()}
+    symbols: dict[str, tuple[int, ...]] = {symbol: (number,) for symbol, number in vocabulary.items()}
     return TextTable(symbols, REPLACE, begin=(0,), end=(0,), between=())
 
 
@@ -99,7 +99,7 @@ class Cut:
 
     def _climb(self, name: str, op: str) -> onnx.NodeProto:
         while name in self.made_by:
-            node = self.made_by[name]
+            node: onnx.NodeProto = self.made_by[name]
             if node.op_type == op:
                 return node
             name = node.input[0]
@@ -155,10 +155,13 @@ class KokoroTeacher:
         vocabulary: Mapping[str, int],
         front_end: str = "espeak",
     ) -> None:
+        self.noise: dict[str, tuple[int, float]] = {}
         cut = Cut(onnx.load_from_string(model))
         self._outputs = {"audio": cut.model.graph.output[0].name, **vars(cut.taps)}
         self._session = session(cut.with_taps())
-        self._voices = {name: np.asarray(rows, np.float32).reshape(len(rows), -1) for name, rows in voices.items()}
+        self._voices = {
+            name: np.asarray(rows, np.float32).reshape(len(rows), -1) for name, rows in voices.items()
+        }
         self.table = kokoro_table(vocabulary)
         self._phonemizer = phonemizer(front_end, "en-us")
         digest = hashlib.sha256(model)
@@ -174,9 +177,12 @@ class KokoroTeacher:
     def style(self, weights: Mapping[str, float], phonemes: int) -> NDArray[np.float32]:
         """The style vector [256] of a mixture of voices for so many phonemes."""
         total = sum(weights.values())
-        rows = (self._voices[name][min(phonemes, len(self._voices[name])) - 1] * share / total
-                for name, share in weights.items())  # fmt: skip
-        return np.sum(list(rows), axis=0, dtype=np.float32)
+        rows = [
+            self._voices[name][min(phonemes, len(self._voices[name])) - 1] * share / total
+            for name, share in weights.items()
+        ]
+        style: NDArray[np.float32] = np.sum(rows, axis=0, dtype=np.float32)
+        return style
 
     def draw(self, seed: int) -> dict[str, float]:
         """Voices and their shares for a seed."""
@@ -188,7 +194,8 @@ class KokoroTeacher:
         if kind < 0.8:
             return {others[rng.integers(len(others))]: 1.0}
         chosen = rng.permutation(sorted(self._voices))[: rng.integers(2, 4)]
-        return {str(name): float(share) for name, share in zip(chosen, rng.dirichlet([1.0] * len(chosen)))}
+        shares = rng.dirichlet([1.0] * len(chosen))
+        return {str(name): float(share) for name, share in zip(chosen, shares, strict=True)}
 
     def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
         return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - 2))
@@ -200,7 +207,8 @@ class KokoroTeacher:
             "style": style[None],
             "speed": np.ones(1, np.float32),
         }
-        out = dict(zip(self._outputs, self._session.run(list(self._outputs.values()), inputs)))
+        answers = self._session.run(list(self._outputs.values()), inputs)
+        out = dict(zip(self._outputs, answers, strict=True))
         units = np.maximum(np.round(out["durations"][0]), 1)
         return {
             "phonemes": phonemes.astype(np.int16),

@@ -37,6 +37,11 @@ class StagedTeacher:
         self.name = voice.name
         self.sample_rate, self.hop, self.full_scale = voice.sample_rate, voice.hop, 1.0
         self.identity = hashlib.sha256(repr(self._settings(voice)).encode()).hexdigest()
+        self.noise: dict[str, tuple[int, float]] = {
+            name: (stage.noise.channels, stage.noise.scale)
+            for name, stage in voice.stages.items()
+            if stage.noise
+        }
         self._voice = voice
         self._stages = {name: session(stage.model) for name, stage in voice.stages.items()}
         self._phonemizer = phonemizer(voice.text.phonemizers[0], voice.text.language)
@@ -69,7 +74,9 @@ class StagedTeacher:
         noise = self._voice.stages[stage].noise
         return None if noise is None else normal(seed, stream, (1, noise.channels, length), noise.scale)
 
-    def _run(self, stage: Any, noise: NDArray[np.float32] | None, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+    def _run(
+        self, stage: Any, noise: NDArray[np.float32] | None, **inputs: NDArray[Any]
+    ) -> list[NDArray[Any]]:
         if noise is not None:
             inputs["noise"] = noise
         if "speaker" in self._voice.stages[stage].takes and self._voice.speakers is not None:

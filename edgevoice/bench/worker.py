@@ -45,7 +45,7 @@ def speak(voice: Voice, text: str) -> tuple[float, float, float]:
 
 
 def main(bundle: str, threads: int, runs: int) -> dict[str, Any]:
-    voice = Voice.load(Path(bundle), threads)
+    voice = Voice.load(Path(bundle), threads, own_process=True)
     loaded = time.perf_counter()
     first, _, _ = speak(voice, TEXTS["middle"])
     result: dict[str, Any] = {

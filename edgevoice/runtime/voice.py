@@ -16,7 +16,7 @@ from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Chunks, Table
 from edgevoice.runtime.engines import Engine
-from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
 from edgevoice.runtime.find import find
 from edgevoice.runtime.synthesis import Stages
 from targets.host import usable_cpus
@@ -41,16 +41,25 @@ class Voice:
         self._rows = np.load(bundle.file(speakers.file), allow_pickle=False) if speakers else None
 
     @classmethod
-    def load(cls, voice: str | Path | None = None, threads: int | None = None, verify: bool = True) -> Voice:
+    def load(
+        cls,
+        voice: str | Path | None = None,
+        threads: int | None = None,
+        verify: bool = True,
+        own_process: bool = False,
+    ) -> Voice:
         """Load a bundle, or the release that a deployed folder speaks with; None is the voice in the package.
 
-        threads: for all stages together; by default the CPUs that this process may use. Raises
-        `EdgevoiceError` for anything that cannot be loaded.
+        threads: for all stages together; by default the CPUs that this process may use. own_process: nothing
+        else in this process uses ONNX Runtime, so the stages may share its one process-wide thread pool.
+        Raises `EdgevoiceError` for anything that cannot be loaded.
         """
         bundle = bundles.read(find(voice), verify)
         count = usable_cpus() if threads is None else threads
         if count < 1:
             raise EdgevoiceError(f"--threads {count} is no number of threads: give 1 or more")
+        if own_process:
+            share_pool(count)
         manifest = bundle.manifest
         engines: dict[str, Engine] = {
             stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages

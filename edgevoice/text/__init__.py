@@ -27,6 +27,10 @@ def phonemizer(name: str, language: str) -> Phonemizer:
         from edgevoice.text.espeak import EspeakPhonemizer
 
         return EspeakPhonemizer(language)
+    if name == "lexicon":
+        from edgevoice.text.lexicon import LexiconPhonemizer
+
+        return LexiconPhonemizer(language)
     raise EdgevoiceError(f"there is no phonemizer {name!r}: choose one of {', '.join(NAMES)}")
 
 

@@ -20,13 +20,14 @@ WEAK = _table(
     # articles, pronouns, possessives
     "the=ðə a=ɐ an=ɐn i=aɪ you=juː he=hiː she=ʃiː it=ɪt we=wiː they=ðeɪ me=mˌiː him=hˌɪm her=hɜː us=ˌʌs them=ðˌɛm"
     " my=maɪ your=jʊɹ his=hɪz its=ɪts our=ˌaʊɚ their=ðɛɹ this=ðɪs that=ðæt these=ðiːz those=ðoʊz there=ðɛɹ"
-    " some=sˌʌm any=ˌɛni much=mˌʌtʃ"
+    " some=sˌʌm any=ˌɛni"
     # prepositions
     " to=tə of=ʌv in=ɪn on=ˌɔn at=æt for=fɔːɹ from=fɹʌm with=wɪð by=baɪ into=ˌɪntʊ over=ˌoʊvɚ under=ˌʌndɚ"
     " about=ɐbˌaʊt before=bᵻfˌɔːɹ between=bᵻtwˌiːn through=θɹuː without=wɪðˌaʊt up=ˌʌp down=dˌaʊn than=ðɐn"
     # conjunctions and question words
     " and=ænd or=ɔːɹ but=bˌʌt if=ɪf as=æz when=wɛn while=wˌaɪl which=wˌɪtʃ what=wʌt who=hˌuː how=hˌaʊ where=wˌɛɹ"
-    " why=wˌaɪ because=bɪkˈʌz so=sˌoʊ not=nˌɑːt"
+    " why=wˌaɪ because=bɪkˈʌz so=sˌoʊ not=nˌɑːt though=ðˌoʊ"
+    " indeed=ˌɪndˈiːd already=ɔːlɹˌɛdi beyond=bᵻjˌɔnd"
     # verbs
     " is=ɪz are=ɑːɹ was=wʌz were=wɜː be=biː been=bˌɪn being=bˌiːɪŋ am=æm have=hæv has=hɐz had=hæd having=hˌævɪŋ"
     " will=wɪl would=wʊd could=kʊd can=kæn should=ʃˌʊd might=mˌaɪt doing=dˌuːɪŋ going=ɡˌoʊɪŋ go=ɡˌoʊ get=ɡɛt"
@@ -42,7 +43,7 @@ LAST = _table(
     "to=tuː in=ˈɪn on=ˈɔn his=hˈɪz have=hˈæv has=hˈæz had=hˌæd is=ˈɪz be=bˈiː been=bˌɪn that=ðˈæt this=ðˈɪs"
     " those=ðˈoʊz there=ðˈɛɹ will=wˈɪl would=wˈʊd could=kˈʊd can=kˈæn should=ʃˈʊd so=sˈoʊ about=ɐbˈaʊt"
     " before=bᵻfˈɔːɹ up=ˈʌp over=ˈoʊvɚ under=ˈʌndɚ down=dˈaʊn without=wɪðˈaʊt between=bᵻtwˈiːn through=θɹˈuː"
-    " what=wˈʌt how=hˈaʊ who=hˈuː where=wˈɛɹ why=wˈaɪ which=wˈɪtʃ much=mˈʌtʃ go=ɡˈoʊ going=ɡˈoʊɪŋ doing=dˈuːɪŋ"
+    " what=wˈʌt how=hˈaʊ who=hˈuː where=wˈɛɹ why=wˈaɪ which=wˈɪtʃ go=ɡˈoʊ going=ɡˈoʊɪŋ doing=dˈuːɪŋ"
     " being=bˈiːɪŋ might=mˈaɪt while=wˈaɪl not=nˈɑːt am=ˈæm by=bˈaɪ got=ɡˈɑːt get=ɡˈɛt when=wˈɛn made=mˈeɪd"
     " make=mˈeɪk shall=ʃˈæl"
 )

@@ -13,14 +13,15 @@ import onnxruntime as ort
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import Array
 
-_shared_threads: int | None = None
+_pool: int | None = None
 
 
 class OnnxEngine:
     """One stage as an ONNX Runtime session.
 
-    All stages of a process share one pool of ``threads``: with three pools at two threads the waiting ones
-    spin and take back what the second thread gains (real-time factor 0.085 against 0.064 on a Piper voice).
+    Threads that wait do not spin: with a pool for each of three stages at two threads, the waiting ones would
+    take back what the second thread gains (real-time factor 0.085 against 0.064 on a Piper voice).
+    `share_pool` makes it one pool.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -44,9 +45,8 @@ def _options(threads: int) -> ort.SessionOptions:
     options.enable_mem_pattern = False
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
-    if _share(threads):
-        options.use_per_session_threads = False
-    else:
+    options.use_per_session_threads = _pool is None
+    if _pool is None:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
@@ -62,10 +62,13 @@ def _share_arena() -> None:
     ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"arena_extend_strategy": 0}))
 
 
-def _share(threads: int) -> bool:
-    """Whether the process-wide pool has ``threads``; the first voice that is loaded settles it."""
-    global _shared_threads
-    if _shared_threads is None:
+def share_pool(threads: int) -> None:
+    """Let all stages of this process use one pool of ``threads``, for programs that are nothing but edgevoice.
+
+    ONNX Runtime then refuses, process-wide, sessions with a pool of their own: a library must not do that to
+    its user's other models.
+    """
+    global _pool
+    if _pool is None:
         ort.set_global_thread_pool_sizes(threads, 1)
-        _shared_threads = threads
-    return _shared_threads == threads
+        _pool = threads

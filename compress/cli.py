@@ -1,0 +1,53 @@
+"""The verb `edgevoice compress`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from edgevoice.errors import EdgevoiceError
+
+NEEDED = "pip install 'edgevoice[compress]'"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's verbs to the command line."""
+    app.command()(compress)
+
+
+def compress(
+    voice: Annotated[Path, typer.Argument(help="A Piper voice, NAME.onnx with NAME.onnx.json beside it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.")],
+    target: Annotated[
+        str, typer.Option("--target", help="A device of `edgevoice targets`, or a file.")
+    ] = "cpu",
+    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name, or a TOML file.")] = "quantize",
+    texts: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--texts", help="Sentences to calibrate and judge on, one a line (needed unless English)."
+        ),
+    ] = None,
+    allow_worse: Annotated[
+        bool, typer.Option("--allow-worse", help="Write the bundle even if it fails the recipe's gate.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Make a voice small for a device, and prove that it survived."""
+    try:
+        from compress import pipeline, summary
+        from compress import recipe as recipes
+    except ModuleNotFoundError as error:
+        raise EdgevoiceError(f"compress needs {error.name}, which is not installed: {NEEDED}") from None
+    from targets import load
+
+    result = pipeline.compress(voice, load(target), recipes.load(recipe), output, texts, allow_worse, _say)
+    print(json.dumps(summary.to_dict(result), indent=1) if as_json else summary.table(result))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

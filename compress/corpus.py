@@ -1,0 +1,72 @@
+"""The sentences of one run: some to calibrate on, others, never seen before, to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from calibration.data import CalibrationRecord, require_fit, select
+from compress.draft import Draft
+from compress.recipe import Recipe
+from compress.texts import source
+from edgevoice import text
+from edgevoice.errors import EdgevoiceError
+
+POOL = 400
+"""Sentences that the calibration set is chosen from, and that its coverage is a share of."""
+
+SHORTEST, LONGEST = 30, 160
+"""Characters of a sentence that is calibrated or judged on."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    calibration: tuple[str, ...]
+    record: CalibrationRecord | None
+    judging: tuple[str, ...]
+
+
+def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
+    """Sentences for ``draft``'s language: edgevoice's own for English, the user's file for any.
+
+    Raises `EdgevoiceError` where there are none for the language, or too few or unfit ones.
+    """
+    pool, unseen = _pools(draft.staged.language, texts)
+    judging = tuple(unseen[: recipe.judge.sentences])
+    if recipe.quantize is None:
+        return Corpus((), None, judging)
+    spoken = draft.staged.text
+    phonemizer = text.phonemizer(spoken.phonemizers[0], spoken.language)
+    phonemes = [phonemizer.phonemize(text.normalise(sentence, spoken.language)) for sentence in pool]
+    chosen = select(phonemes, recipe.quantize.sentences)
+    skipped = sum(len(draft.staged.table.encode(phonemes[row])[1]) for row in chosen)
+    sentences = [pool[row] for row in chosen]
+    record = require_fit(sentences, [phonemes[row] for row in chosen], phonemes, skipped)
+    return Corpus(tuple(sentences), record, judging)
+
+
+def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:
+    if texts is not None:
+        return _shares(source.from_file(texts), texts)
+    if not language.startswith("en"):
+        raise EdgevoiceError(
+            f"there are no sentences for the language {language!r}: give some with --texts FILE"
+        )
+    pool = list(islice((line for line in source.training() if _fits(line)), POOL))
+    return pool, [line for line in source.held_out() if _fits(line)]
+
+
+def _shares(lines: Sequence[str], texts: Path) -> tuple[list[str], list[str]]:
+    """Every fourth sentence is for judging."""
+    usable = list(dict.fromkeys(lines))
+    pool = [line for row, line in enumerate(usable) if row % 4]
+    unseen = [line for row, line in enumerate(usable) if not row % 4]
+    if not pool:
+        raise EdgevoiceError(f"{texts} holds too few sentences: give at least 16 different ones, one a line")
+    return pool, unseen
+
+
+def _fits(line: str) -> bool:
+    return SHORTEST <= len(line) <= LONGEST

@@ -1,0 +1,166 @@
+"""English words and how they are said: a sorted file, searched where it lies, and what derives from its words."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.text.guess import Guesser
+from edgevoice.text.sounds import assimilate, decode, is_vowel
+
+DATA = Path(__file__).with_name("data")
+WORDS = "en-us.words"
+LETTERS = "en-us.letters.npz"
+
+_HISSES = frozenset(("s", "z", "ʃ", "ʒ", "tʃ", "dʒ"))
+_VOICELESS = frozenset(("p", "t", "k", "f", "θ", "s", "ʃ", "tʃ"))
+_CACHED = 4096
+_PART = 4  # letters of the shorter part of a compound: shorter ones find names inside names
+
+
+class Lookup(Protocol):
+    """What has the symbols of words: the dictionary file, or the builder's words before there is one."""
+
+    def get(self, word: str, /) -> list[str] | None: ...
+
+
+class Dictionary:
+    """Words of the file alone. The file is mapped, so only the pages that a look-up touches take memory."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise EdgevoiceError(f"the English dictionary {path} cannot be read: {error}") from None
+
+    def get(self, word: str, /) -> list[str] | None:
+        """Symbols of ``word`` (lower case), or None. Lines are ``word TAB code``, sorted by bytes."""
+        key = word.encode() + b"\t"
+        lines = self._lines
+        low, high = 0, len(lines)
+        while low < high:
+            start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            end = lines.find(b"\n", start)
+            line = lines[start:end]
+            if line.startswith(key):
+                return decode(line[len(key) :].decode())
+            if line < key:
+                low = end + 1
+            else:
+                high = start
+        return None
+
+    def __contains__(self, word: str) -> bool:
+        return self.get(word) is not None
+
+
+class Pronouncer:
+    """Every word of letters and apostrophes: from the dictionary, derived from it, or guessed."""
+
+    def __init__(self, folder: Path = DATA) -> None:
+        self.dictionary = Dictionary(folder / WORDS)
+        self._folder = folder
+        self._guesser: Guesser | None = None
+        self._cache: dict[str, list[str]] = {}
+
+    def say(self, word: str) -> list[str]:
+        """Symbols of ``word``, lower case, which holds at least one letter a to z. Never empty."""
+        said = self._cache.get(word)
+        if said is None:
+            said = self.known(word) or self.guess(word)
+            if len(self._cache) >= _CACHED:
+                self._cache.clear()
+            self._cache[word] = said
+        return said
+
+    def known(self, word: str) -> list[str] | None:
+        """The word itself, a form of a word in the dictionary, or two words written as one."""
+        return self.dictionary.get(word) or inflected(word, self.dictionary) or compound(word, self.dictionary)
+
+    def guess(self, word: str) -> list[str]:
+        if self._guesser is None:  # unknown words are rare: most processes never load it
+            self._guesser = load_guesser(self._folder / LETTERS)
+        return self._guesser(word)
+
+
+def load_guesser(path: Path) -> Guesser:
+    """Weights are int8 with one scale a column; biases and scales are float32."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise EdgevoiceError(f"the English letter table {path} cannot be read: {error}") from None
+    labels = [str(label) for label in arrays.pop("labels")]
+    weights = {}
+    for name, values in arrays.items():
+        if not name.endswith(".scale"):
+            scale = arrays.get(f"{name}.scale")
+            weights[name] = values.astype(np.float32) * (1 if scale is None else scale)
+    return Guesser(weights, labels)
+
+
+def inflected(word: str, words: Lookup) -> list[str] | None:
+    """Plurals, possessives, "-ed" and "-ing" of a word in the dictionary."""
+    if word.endswith("'s"):
+        return _with_s(words.get(word[:-2]) or inflected(word[:-2], words))
+    if word.endswith("'"):
+        return words.get(word[:-1]) or inflected(word[:-1], words)
+    if word.endswith("s") and not word.endswith("ss"):
+        return _with_s(_base(words, (word[:-1], word[:-2] * word.endswith("es"), _y(word, "ies"))))
+    if word.endswith("ed"):
+        return _with_ed(_base(words, (word[:-1], word[:-2], _single(word[:-2]), _y(word, "ied"))), word)
+    if word.endswith("ing"):
+        base = _base(words, (word[:-3], word[:-3] + "e", _single(word[:-3])))
+        return assimilate([*base, "ɪ", "ŋ"], word) if base else None
+    return None
+
+
+def compound(word: str, words: Lookup) -> list[str] | None:
+    """Two known words written as one, cut as evenly as can be; the second keeps no main stress."""
+    cuts = range(_PART, len(word) - _PART + 1)
+    for cut in sorted(cuts, key=lambda at: abs(2 * at - len(word))):
+        first = words.get(word[:cut])
+        second = words.get(word[cut:]) if first else None
+        if first and second and any(map(is_vowel, first)):
+            return [*first, *(symbol.replace("ˈ", "ˌ") for symbol in second)]
+    return None
+
+
+def _base(words: Lookup, spellings: tuple[str, ...]) -> list[str] | None:
+    for spelling in spellings:
+        if len(spelling) > 1:
+            said = words.get(spelling)
+            if said and any(map(is_vowel, said)):
+                return said
+    return None
+
+
+def _y(word: str, ending: str) -> str:
+    """"cities" comes from "city"."""
+    return word[: -len(ending)] + "y" if word.endswith(ending) else ""
+
+
+def _single(stem: str) -> str:
+    """"stopped" comes from "stop"."""
+    return stem[:-1] if len(stem) > 2 and stem[-1] == stem[-2] else ""
+
+
+def _with_s(base: list[str] | None) -> list[str] | None:
+    if not base:
+        return None
+    if base[-1] in _HISSES:
+        return [*base, "ᵻ", "z"]
+    return [*base, "s" if base[-1] in _VOICELESS else "z"]
+
+
+def _with_ed(base: list[str] | None, word: str) -> list[str] | None:
+    if not base:
+        return None
+    if base[-1] in ("t", "d"):
+        return assimilate([*base, "ᵻ", "d"], word)
+    return [*base, "t" if base[-1] in _VOICELESS else "d"]
