@@ -59,7 +59,7 @@ def quality(
 def milliseconds(
     files: Sequence[Path], feeds: Sequence[Feeds], audio_seconds: Sequence[float]
 ) -> list[float]:
-    """CPU milliseconds per second of audio of each file, one thread, the files in turn, medians of the rounds.
+    """CPU milliseconds per second of audio of each file, one thread, the files in turn, medians.
 
     CPU time, because the other core's work moves the wall clock; in turn, because the clock rate drifts.
     """

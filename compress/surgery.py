@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 import onnx_graphsurgeon as gs
+import onnxruntime
 
 from edgevoice.errors import EdgevoiceError
 
@@ -15,6 +15,7 @@ IR_VERSION = 10
 """The newest that ONNX Runtime 1.23.2 reads is 11; devices with Python 3.10 have no later one."""
 
 Shape = Sequence[int | str]
+Output = tuple[gs.Variable, Shape]
 
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Neg", "Exp")
 
@@ -148,7 +149,7 @@ def _replace(old: gs.Variable, new: gs.Tensor) -> None:
 
 
 def finish(
-    graph: gs.Graph, inputs: list[gs.Variable], outputs: list[tuple[gs.Variable, Shape]]
+    graph: gs.Graph, inputs: list[gs.Variable], outputs: list[Output]
 ) -> onnx.ModelProto:
     """The part of ``graph`` between the inputs and outputs; a `speaker` input is kept where it is used."""
     graph.outputs = [retype(tensor, tensor.name, np.float32, shape) for tensor, shape in outputs]

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edgevoice.errors import EdgevoiceError
 
 STATE = "made.json"
+LOCK = "lock"
 
 
 class Workspace:
-    """A folder of results, each remembered with the hash of what it was made from."""
+    """A folder of results, each remembered with the hash of what it was made from; one run at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".probe"
-            probe.touch()
-            probe.unlink()
+            (folder / LOCK).touch()
         except OSError as error:
             raise EdgevoiceError(f"cannot write to {folder.parent}: {error.strerror}") from None
+        self._lock = _lock(folder)
         self._keys = self._read_state()
+        for left in folder.glob(".partial.*"):
+            left.unlink()
 
     def _read_state(self) -> dict[str, str]:
         try:
@@ -58,6 +61,16 @@ class Workspace:
         partial = self.folder / f".partial.{STATE}"
         _write(partial, self._keys)
         os.replace(partial, self.folder / STATE)
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Held until the process ends, however it ends."""
+    stream = open(folder / LOCK, "rb")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise EdgevoiceError(f"another compress is at work in {folder}: wait for it, or name another -o") from None
+    return stream
 
 
 def _write(path: Path, value: Any) -> None:

@@ -86,7 +86,9 @@ def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> 
     target = Path(path)
     refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    for left in target.parent.glob(f".{target.name}.new-*"):  # what a killed run has left
+        shutil.rmtree(left, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     try:
         files = {name: _copy(source, staging / name) for name, source in sources.items()}
         manifest = msgspec.structs.replace(manifest, files=files)

@@ -80,7 +80,7 @@ def _shares(voice: Voice) -> dict[str, float]:
     )
     _, total, _ = speak(voice, TEXTS["long"])
     voice.stages = plain
-    shares = {name: engine.seconds / total for name, engine in timed.items()}
+    shares: dict[str, float] = {name: engine.seconds / total for name, engine in timed.items()}
     return {**shares, "text and host": 1 - sum(shares.values())}
 
 

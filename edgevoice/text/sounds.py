@@ -63,8 +63,9 @@ def assimilate(symbols: Iterable[str], word: str) -> list[str]:
             sounds[i] = "ŋ"
         if sounds[i] != "t" or i == 0 or sounds[i - 1].lstrip("ˈˌ") not in _BEFORE_TAP:
             continue
-        if syllabic and after == "ə" and sounds[i + 2 : i + 3] == ["n"]:
-            sounds[i : i + 3] = ["ʔ", "n̩", ""]
+        if after == "ə" and sounds[i + 2 : i + 3] == ["n"] and not any(map(is_vowel, sounds[i + 3 : i + 4])):
+            if syllabic:
+                sounds[i : i + 3] = ["ʔ", "n̩", ""]
         elif after in _VOWEL:  # without a stress mark
             sounds[i] = "ɾ"
     return [sound for sound in sounds if sound]

@@ -27,7 +27,7 @@ WEAK = _table(
     # conjunctions and question words
     " and=ænd or=ɔːɹ but=bˌʌt if=ɪf as=æz when=wɛn while=wˌaɪl which=wˌɪtʃ what=wʌt who=hˌuː how=hˌaʊ where=wˌɛɹ"
     " why=wˌaɪ because=bɪkˈʌz so=sˌoʊ not=nˌɑːt though=ðˌoʊ"
-    " indeed=ˌɪndˈiːd already=ɔːlɹˌɛdi beyond=bᵻjˌɔnd"
+    " indeed=ˌɪndˈiːd already=ɔːlɹˌɛdi beyond=bᵻjˌɔnd upon=əpˌɑːn within=wɪðˌɪn together=təɡˌɛðɚ sir=sˌɜː"
     # verbs
     " is=ɪz are=ɑːɹ was=wʌz were=wɜː be=biː been=bˌɪn being=bˌiːɪŋ am=æm have=hæv has=hɐz had=hæd having=hˌævɪŋ"
     " will=wɪl would=wʊd could=kʊd can=kæn should=ʃˌʊd might=mˌaɪt doing=dˌuːɪŋ going=ɡˌoʊɪŋ go=ɡˌoʊ get=ɡɛt"

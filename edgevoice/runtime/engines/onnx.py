@@ -63,7 +63,7 @@ def _share_arena() -> None:
 
 
 def share_pool(threads: int) -> None:
-    """Let all stages of this process use one pool of ``threads``, for programs that are nothing but edgevoice.
+    """Let all stages of this process use one pool of ``threads``, for programs of our own.
 
     ONNX Runtime then refuses, process-wide, sessions with a pool of their own: a library must not do that to
     its user's other models.
