@@ -165,7 +165,7 @@ class Cut:
         return found
 
     def _find_frames(self, noise: gs.Node) -> None:
-        """From the noise down to ``z_p = m + noise * exp(logs) * scale``, then up to m and logs by phoneme."""
+        """From the noise down to ``z_p = m + noise * exp(logs) * scale``, then up to m and logs a phoneme."""
         tensor, deviation = noise.outputs[0], None
         while True:
             node = surgery.sole_consumer(tensor, ("Mul", "Add"))
@@ -225,7 +225,7 @@ class Cut:
         noise = surgery.cut_input(tensors[self._duration_noise_name], "noise", [1, 2, "T"])
         hidden = surgery.concat(graph, [tensors[self._mean], tensors[self._deviation]], "hidden", axis=1)
         durations = surgery.flatten(graph, tensors[self._durations], "durations")
-        outputs = [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])]
+        outputs: list[surgery.Output] = [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])]
         return surgery.finish(graph, [phonemes, noise], outputs)
 
     def acoustic(self) -> onnx.ModelProto:
