@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from calibration.gate import Thresholds
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import StageName
 
 
 class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frames of the first chunk, and of the long ones that it doubles up to."""
 
-    first: int = 16
-    long: int = 128
+    first: Annotated[int, msgspec.Meta(ge=1)] = 16
+    long: Annotated[int, msgspec.Meta(ge=1)] = 128
+
+    def __post_init__(self) -> None:
+        if self.long < self.first:
+            raise ValueError("chunks: long must not be shorter than first")
 
 
 class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,22 +32,22 @@ class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"
-    sentences: int = 24
-    stages: tuple[str, ...] = ("encoder", "acoustic", "vocoder")
+    sentences: Annotated[int, msgspec.Meta(ge=8)] = 24
+    stages: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
     sensitivity: bool = True
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many unseen sentences the quality is judged on, and which measures beside the spectral ones."""
 
-    sentences: int = 8
+    sentences: Annotated[int, msgspec.Meta(ge=1)] = 8
     measures: tuple[str, ...] = ()
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``prune`` and ``distil`` are read by the rooms that train (`compress.distil`)."""
+    """``name``: the file's, unless it says another. ``prune`` and ``distil`` are read where they are trained."""
 
-    name: str
+    name: str = ""
     chunks: Chunks = Chunks()
     quantize: Quantize | None = None
     judge: Judge = Judge()
@@ -83,7 +88,7 @@ def load(name: str) -> Recipe:
         recipe.thresholds()
     except msgspec.DecodeError as error:
         raise EdgevoiceError(f"{where}: {error}") from None
-    return recipe
+    return msgspec.structs.replace(recipe, name=recipe.name or Path(name).stem)
 
 
 def _shipped() -> Path:

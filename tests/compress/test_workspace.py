@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compress.workspace import Workspace
+from edgevoice.errors import EdgevoiceError
+
+
+def test_what_was_made_is_used_again_until_its_inputs_change(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def work(inputs: int) -> object:
+        return Workspace(tmp_path / "work").data("figure.json", inputs, lambda: made.append(inputs) or inputs)
+
+    assert work(1) == 1
+    assert work(1) == 1
+    assert work(2) == 2
+    assert made == [1, 2]
+
+
+def test_a_failed_step_leaves_nothing_and_the_older_result(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    work.file("stage", 1, lambda path: path.write_text("whole"))
+
+    def half(path: Path) -> None:
+        path.write_text("ha")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        work.file("stage", 2, half)
+    assert (work.folder / "stage").read_text() == "whole"
+    assert not list(work.folder.glob(".partial*"))
+
+
+def test_a_lost_result_is_made_again(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    work.file("stage", 1, lambda path: path.write_text("first"))
+    (work.folder / "stage").unlink()
+    assert work.file("stage", 1, lambda path: path.write_text("again")).read_text() == "again"
+
+
+def test_what_a_killed_run_left_is_swept_up(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / ".partial.stage").write_text("ha")
+    (folder / "made.json").write_text("{ cut sh")
+    work = Workspace(folder)
+    assert not (folder / ".partial.stage").exists()
+    assert work.data("figure.json", 1, lambda: 5) == 5
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    first = Workspace(tmp_path / "work")
+    with pytest.raises(EdgevoiceError, match="another compress is at work"):
+        Workspace(first.folder)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EdgevoiceError, match="cannot write"):
+        Workspace(tmp_path / "file" / "work")
