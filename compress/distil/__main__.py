@@ -1,10 +1,10 @@
-"""``python -m compress.distil RECIPE STAGE LABELS RUN``: train one stage's student, or go on where it stopped."""
+"""``python -m compress.distil RECIPE STAGE LABELS RUN``: train one stage's student, or go on with it."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -27,17 +27,6 @@ def read_recipe(path: Path) -> DistilConfig:
     return from_table(DistilConfig, tables["distil"])
 
 
-def make_task(config: DistilConfig, stage: str, labels: Any) -> Any:
-    """The task that trains ``stage``; a stage without a table in the recipe is an `EdgevoiceError`."""
-    from compress.distil import tasks
-
-    table = getattr(config, stage, None)
-    if table is None:
-        raise EdgevoiceError(f"the recipe has no [distil.{stage}] table")
-    latents = labels.read(0, ["latents"])["latents"].shape[0]
-    return tasks.VocoderTask(table, labels, latents)
-
-
 def run(
     recipe: Annotated[Path, typer.Argument(help="TOML file with a [distil] table")],
     stage: Annotated[str, typer.Argument(help="vocoder, acoustic or encoder")],
@@ -53,6 +42,7 @@ def run(
     import torch
     from lightning_fabric import Fabric
 
+    from compress.distil.tasks import make_task
     from compress.distil.train import train
     from compress.labels.store import Labels
 

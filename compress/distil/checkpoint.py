@@ -17,7 +17,7 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Identity:
-    """What must be the same for a run to go on: the recipe, the labels' teacher, and how many shards it sees."""
+    """What must stay the same for a run to go on; ``shards``: how many label shards it sees."""
 
     recipe: str
     labels: str
@@ -48,11 +48,13 @@ def check(folder: Path, state: dict[str, Any], identity: Identity) -> None:
     found = Identity(**state["identity"])
     if found.recipe != identity.recipe:
         raise EdgevoiceError(
-            f"{folder / NAME} belongs to another recipe ({found.recipe[:12]}, this one is {identity.recipe[:12]});"
+            f"{folder / NAME} belongs to another recipe ({found.recipe[:12]}, not {identity.recipe[:12]});"
             " name another run folder"
         )
     if found.labels != identity.labels:
-        raise EdgevoiceError(f"{folder / NAME} was trained on another teacher's labels; name another run folder")
+        raise EdgevoiceError(
+            f"{folder / NAME} was trained on another teacher's labels; name another run folder"
+        )
     if found.shards != identity.shards:
         raise EdgevoiceError(
             f"{folder / NAME} was trained on {found.shards} shards and {identity.shards} are asked for; "

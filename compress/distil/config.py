@@ -37,7 +37,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class VocoderLoss:
-    """Weights of the terms in `compress.distil.losses`; ``draw`` of the STFT ``sizes`` are used at each step."""
+    """Weights of the terms in `compress.distil.losses`; each step uses ``draw`` of the STFT ``sizes``."""
 
     sizes: tuple[int, ...] = (256, 512, 1024, 2048)
     draw: int = 2
@@ -71,10 +71,12 @@ class AcousticStage:
 @dataclass(frozen=True)
 class EncoderStage:
     width: int = 192
-    expansion: float = 3.0
+    expansion: float = 2.0
     kernels: tuple[int, ...] = (5, 5, 5, 5, 5, 5)
+    attention_after: tuple[int, ...] = (2, 4)
     heads: int = 2
-    attention_layers: int = 2
+    duration_width: int = 96
+    duration_kernels: tuple[int, ...] = (5, 5, 5)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=10_000, items=32))
 
 

@@ -1,4 +1,4 @@
-"""How far a student's sound is from the teacher's, sample-aligned; every loss is a mean over the batch's items."""
+"""How far a student's sound is from the teacher's, sample by sample; each loss is a mean over the items."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def mel_bank(sample_rate: int, size: int, bands: int) -> Tensor:
 def spectral(student: Tensor, teacher: Tensor, size: int, sample_rate: int) -> dict[str, Tensor]:
     """The terms at one STFT size, for waveforms f32 [B,N].
 
-    ``magnitude``: L1 of log magnitudes; ``convergence``: relative Frobenius distance of magnitudes; ``complex``:
-    L1 of the complex difference over the mean magnitude, which is what teaches phase; ``mel``: L1 of log mels.
+    ``magnitude``: L1 of log magnitudes; ``convergence``: relative Frobenius distance of magnitudes;
+    ``complex``: L1 of the complex difference over the mean magnitude, which teaches phase; ``mel``: L1 of log
+    mels.
     """
     ours, theirs = stft(student, size), stft(teacher, size)
     ours_size = torch.sqrt(ours.real**2 + ours.imag**2 + FLOOR**2)

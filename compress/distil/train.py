@@ -1,4 +1,4 @@
-"""The training loop, one for all stages; Lightning Fabric makes it one CPU or many GPUs with no change here."""
+"""The training loop, one for all stages; with Lightning Fabric it runs on one CPU or many GPUs unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from compress.distil import checkpoint
 from compress.distil.config import Schedule, recipe_key
-from compress.distil.tasks import Task
+from compress.distil.tasks.base import Task
 from edgevoice.errors import EdgevoiceError
 
 LINE_SECONDS = 30.0
@@ -53,7 +53,9 @@ def rate_at(step: int, schedule: Schedule) -> float:
     return schedule.rate * rise * max(0.0, fall)
 
 
-def train(task: Task, folder: Path, fabric: Fabric | None = None, grow: bool = False, stop_at: int | None = None) -> int:
+def train(
+    task: Task, folder: Path, fabric: Fabric | None = None, grow: bool = False, stop_at: int | None = None
+) -> int:
     """Train the task's student in ``folder``, going on from its checkpoint; returns the step reached.
 
     ``grow``: go on although there are more label shards now. ``stop_at``: stop early, as a killed run would.
@@ -86,9 +88,15 @@ def train(task: Task, folder: Path, fabric: Fabric | None = None, grow: bool = F
 
     def save() -> None:
         if fabric.is_global_zero:
-            weights = {"student": student.state_dict(), "average": average, "optimiser": optimiser.state_dict()}
-            place = {"step": progress.step, "seconds": progress.seconds, "random": torch.get_rng_state()}
-            checkpoint.save(folder, identity, {**weights, **place})
+            state = {
+                "student": student.state_dict(),
+                "average": average,
+                "optimiser": optimiser.state_dict(),
+                "random": torch.get_rng_state(),
+                "step": progress.step,
+                "seconds": progress.seconds,
+            }
+            checkpoint.save(folder, identity, state)
 
     end = schedule.steps if stop_at is None else min(stop_at, schedule.steps)
     with _logs(folder, progress.step, fabric.is_global_zero) as log:
@@ -107,7 +115,8 @@ def train(task: Task, folder: Path, fabric: Fabric | None = None, grow: bool = F
             _follow(average, student, schedule.average, progress.step)
             progress.step += 1
             progress.seconds += time.monotonic() - started
-            progress.add({"loss": loss.item(), "norm": float(norm), **{n: v.item() for n, v in parts.items()}})
+            terms = {name: value.item() for name, value in parts.items()}
+            progress.add({"loss": loss.item(), "norm": float(norm or 0.0), **terms})
             log(progress, schedule)
             if progress.step % schedule.save_every == 0:
                 save()
@@ -176,4 +185,5 @@ def _write_curve(path: Path, progress: Progress, means: dict[str, float]) -> Non
         if fresh:
             writer.writerow(["step", "seconds", "term", "mean"])
         for name, values in terms.items():
-            writer.writerow([progress.step, round(progress.seconds), name, round(sum(values) / len(values), 5)])
+            mean = round(sum(values) / len(values), 5)
+            writer.writerow([progress.step, round(progress.seconds), name, mean])

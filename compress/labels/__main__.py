@@ -1,4 +1,4 @@
-"""``python -m compress.labels TEACHER OUT``: label the built-in texts, or a user's, until COUNT sentences are done."""
+"""``python -m compress.labels TEACHER OUT``: label the built-in texts, or a user's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def teacher_maker(name: str) -> MakeTeacher:
         raise EdgevoiceError(f"there is no teacher {name}; name kokoro or the ONNX file of a Piper voice")
     from compress.teachers.staged import piper_teacher
 
-    return partial(piper_teacher, path)
+    make: MakeTeacher = partial(piper_teacher, path)
+    return make
 
 
 def run(

@@ -23,7 +23,7 @@ _teacher: Teacher | None = None
 
 
 def label_key(teacher: Teacher, texts: str) -> str:
-    """What labels depend on. ``texts`` names the text source, so that shard n always holds the same sentences."""
+    """What labels depend on; ``texts`` names the text source, as shard n always holds the same sentences."""
     parts = {"format": FORMAT, "teacher": teacher.identity, "texts": texts, "shard": SHARD}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -33,7 +33,7 @@ def label(
 ) -> int:
     """Label ``texts`` into ``root``; returns how many shards were made now.
 
-    ``make_teacher`` must be picklable (a module-level function or a partial of one): each process makes its own.
+    ``make_teacher`` must be picklable (a module's function or a partial of one): each process makes its own.
     """
     teacher = make_teacher()
     info = LabelInfo(
@@ -42,6 +42,7 @@ def label(
         teacher.sample_rate,
         teacher.hop,
         full_scale=teacher.full_scale,
+        noise={stage: [float(n) for n in pair] for stage, pair in teacher.noise.items()},
     )
     open_folder(root, info)
     todo = [

@@ -1,11 +1,11 @@
-"""Labels on disk: shards of whole utterances, each written in one step, bound to the teacher that made them."""
+"""Labels on disk: shards of whole utterances, each written in one step and bound to its teacher."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ INDEX = "labels.json"
 
 @dataclass(frozen=True)
 class LabelInfo:
-    """What the labels are of. ``key`` changes with the teacher's file and every setting that shapes a label.
+    """What the labels are of. ``key`` changes with the teacher's file and all that shapes a label.
 
-    ``full_scale``: the sample value that the largest 16-bit integer stands for.
+    ``full_scale``: the sample value that the largest 16-bit integer stands for. ``noise``: channels and scale
+    of each stage's sampled input, which with an utterance's seed gives the very numbers the teacher drew.
     """
 
     teacher: str
@@ -33,6 +34,7 @@ class LabelInfo:
     hop: int
     format: int = 1
     full_scale: float = 1.0
+    noise: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise EdgevoiceError(f"cannot write {path} ({error.strerror}); free some space or name another folder")
+        raise EdgevoiceError(
+            f"cannot write {path} ({error.strerror}); free some space or name another folder"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -69,8 +73,8 @@ def open_folder(root: Path, info: LabelInfo) -> None:
     found = read_info(root)
     if found != info:
         raise EdgevoiceError(
-            f"{root} holds labels of {found.teacher} ({found.key[:12]}), not of {info.teacher} ({info.key[:12]});"
-            " name another folder"
+            f"{root} holds labels of {found.teacher} ({found.key[:12]}), "
+            f"not of {info.teacher} ({info.key[:12]}); name another folder"
         )
 
 
@@ -110,7 +114,7 @@ def shard_is_whole(path: Path, key: str) -> bool:
     except EdgevoiceError:
         return False
     if metadata.get("key") != key:
-        raise EdgevoiceError(f"{path} was made by another teacher or with other settings; name another folder")
+        raise EdgevoiceError(f"{path} is of another teacher or other settings; name another folder")
     return True
 
 
@@ -119,7 +123,7 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "numpy") as shard:
             return dict(shard.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise EdgevoiceError(f"{path} is damaged or half-written ({error}); run the labelling again, it redoes it")
+        raise EdgevoiceError(f"{path} is damaged or half-written ({error}); label again to redo it") from None
 
 
 class Labels:

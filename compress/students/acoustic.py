@@ -23,14 +23,19 @@ class AcousticConfig:
 class Acoustic(nn.Module):
     """frames f32 [B,2M,F] (mean over log-deviation), noise f32 [B,M,F], scaled, to latents f32 [B,M,F].
 
-    It samples the teacher's prior exactly as the teacher does and corrects the sample; the correction is learnt.
+    It samples the prior exactly as the teacher does; how the flow then bends the sample is learnt.
     """
 
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = Trunk(
-            2 * config.latents, config.width, config.kernels, config.expansion, config.input_kernel, config.speaker
+            2 * config.latents,
+            config.width,
+            config.kernels,
+            config.expansion,
+            config.input_kernel,
+            config.speaker,
         )
         self.head = nn.Linear(config.width, 2 * config.latents)
         nn.init.zeros_(self.head.weight)
@@ -40,6 +45,7 @@ class Acoustic(nn.Module):
     def forward(self, frames: Tensor, noise: Tensor, speaker: Tensor | None = None) -> Tensor:
         mean, log_deviation = frames.chunk(2, dim=1)
         sample = mean + noise * torch.exp(log_deviation)
-        y = self.head(self.trunk(torch.cat([sample, mean], dim=1), speaker)).transpose(1, 2)
+        y: Tensor = self.head(self.trunk(torch.cat([sample, mean], dim=1), speaker)).transpose(1, 2)
         gain, shift = y.chunk(2, dim=1)
-        return sample * (1 + gain) + shift
+        latents: Tensor = sample * (1 + gain) + shift
+        return latents

@@ -12,7 +12,9 @@ class ConvNeXtBlock(nn.Module):
     The input of length L is padded with zeros at both ends, so it sees ``kernel // 2`` steps to each side.
     """
 
-    def __init__(self, width: int, kernel: int, expansion: float, scale: float = 0.3, condition: int = 0) -> None:
+    def __init__(
+        self, width: int, kernel: int, expansion: float, condition: int = 0, scale: float = 0.3
+    ) -> None:
         super().__init__()
         hidden = int(width * expansion)
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
@@ -27,12 +29,34 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """``condition`` f32 [B,S], the same for all steps, scales and shifts what the norm gives."""
-        y = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))
+        y: Tensor = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))
         if self.condition is not None and condition is not None:
             gain, shift = self.condition(condition)[:, None].chunk(2, dim=-1)
             y = y * (1 + gain) + shift
         y = self.narrow(nn.functional.gelu(self.widen(y)))
         return x + self.scale * y
+
+
+class Attention(nn.Module):
+    """Self-attention with a residual, f32 [B,T,C] to the same; the convolutions around it know the order."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 3 * width)
+        self.join = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """``hidden`` f32 [B,T]: a large negative number where nobody may look, else zero."""
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2)
+                             for part in self.project(self.norm(x)).chunk(3, dim=2))  # fmt: skip
+        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
+        if hidden is not None:
+            scores = scores + hidden[:, None, None]
+        y: Tensor = torch.softmax(scores, dim=-1) @ value
+        joined: Tensor = self.join(y.transpose(1, 2).flatten(2))
+        return x + joined
 
 
 class Trunk(nn.Module):
@@ -50,7 +74,7 @@ class Trunk(nn.Module):
         super().__init__()
         self.input = nn.Conv1d(channels, width, input_kernel, padding=input_kernel // 2)
         self.norm = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(ConvNeXtBlock(width, k, expansion, condition=condition) for k in kernels)
+        self.blocks = nn.ModuleList(ConvNeXtBlock(width, k, expansion, condition) for k in kernels)
         self.last = nn.LayerNorm(width)
         self.context = input_kernel // 2 + sum(k // 2 for k in kernels)
 

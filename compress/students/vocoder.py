@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from compress.students.blocks import Trunk
 
 LOUDEST = 7.0
-"""The largest log magnitude: a 1,024-point Hann STFT of samples in -1..1 stays below 512, whose log is 6.2."""
+"""The largest log magnitude: a 1,024-point Hann STFT of samples in -1..1 stays below 512, log 6.2."""
 
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """``context`` frames of the result depend on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side."""
+    """Each frame of the result depends on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side."""
 
     latents: int
     hop: int
@@ -52,7 +52,7 @@ class Vocoder(nn.Module):
 
     def forward(self, latents: Tensor, phase: Tensor | None = None, speaker: Tensor | None = None) -> Tensor:
         x = latents if phase is None else torch.cat([latents, phase], dim=1)
-        y = self.head(self.trunk(x, speaker)).transpose(1, 2)
+        y: Tensor = self.head(self.trunk(x, speaker)).transpose(1, 2)
         if self.config.cartesian:
             return y
         half = self.config.n_fft // 2 + 1
@@ -64,8 +64,8 @@ class Vocoder(nn.Module):
 class OverlapAdd(nn.Module):
     """spectrum f32 [B,n_fft+2,F] to waveform f32 [B,F*hop]: what the host does, for training.
 
-    Periodic Hann window, "same" padding: (n_fft - hop) / 2 samples are cut at each end, and the sum is divided
-    by the sum of the squared windows that really overlap there.
+    Periodic Hann window, "same" padding: (n_fft - hop) / 2 samples are cut at each end, and the sum is
+    divided by the sum of the squared windows that really overlap there.
     """
 
     window: Tensor

