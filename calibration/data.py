@@ -162,8 +162,8 @@ def require_fit(
         )
     if found.coverage["surprise"] > MOST_SURPRISE:
         raise EdgevoiceError(
-            "the calibration text's sounds follow each other as they rarely do in the voice's language (surprise "
-            f"{found.coverage['surprise']:.2f}, at most {MOST_SURPRISE}): is it of another language?"
+            "the calibration text's sounds follow each other as they rarely do in the voice's language "
+            f"(surprise {found.coverage['surprise']:.2f}, at most {MOST_SURPRISE}): another language?"
         )
     if found.coverage["symbols"] < LEAST_SYMBOLS:
         raise EdgevoiceError(

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration import graph
-from calibration.ranges import Window, session
+from calibration.ranges import Window, session, with_outputs
 from edgevoice.errors import EdgevoiceError
 
 LARGEST = 65504.0
@@ -30,6 +30,8 @@ _FLOAT_INPUTS: dict[str, tuple[int, ...]] = {"Resize": (1, 2), "Upsample": (1,)}
 class HalfReport:
     """Difference between FP16 and FP32 outputs over some windows."""
 
+    largest: float
+    """Largest magnitude that any tensor of the FP32 graph reached; FP16 ends at 65,504."""
     worst: float
     """Largest absolute difference."""
     snr_db: float
@@ -173,8 +175,13 @@ def _cast(source: str, name: str, to: int) -> onnx.NodeProto:
 
 
 def scan(single: onnx.ModelProto, half: onnx.ModelProto, windows: Sequence[Window]) -> HalfReport:
-    """Run both over ``windows``; NaN or infinity in FP16 where FP32 has none is an error that names the
-    output."""
+    """Compare both over ``windows``.
+
+    Raises EdgevoiceError where a tensor of the FP32 graph leaves FP16's range, or FP16 gives NaN or infinity.
+    The first has to be looked for: ONNX Runtime's CPU kernels compute half tensors in FP32 and never
+    overflow.
+    """
+    largest = _within_half(single, windows)
     first, second = session(single), session(half)
     names = [output.name for output in first.get_outputs()]
     worst, signal, noise = 0.0, 0.0, 0.0
@@ -187,4 +194,24 @@ def scan(single: onnx.ModelProto, half: onnx.ModelProto, windows: Sequence[Windo
             worst = max(worst, float(np.abs(apart).max()))
             signal += float(np.sum(np.square(a, dtype=np.float64)))
             noise += float(np.sum(apart**2))
-    return HalfReport(worst, 10.0 * float(np.log10(max(signal, 1e-20) / max(noise, 1e-20))))
+    return HalfReport(largest, worst, 10.0 * float(np.log10(max(signal, 1e-20) / max(noise, 1e-20))))
+
+
+def _within_half(model: onnx.ModelProto, windows: Sequence[Window]) -> float:
+    """Largest magnitude of any float tensor between nodes; too large a one is an error."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    typed = [*inferred.value_info, *inferred.output]
+    floats = {entry.name for entry in typed if entry.type.tensor_type.elem_type == TensorProto.FLOAT}
+    makers = {name: node for node in model.graph.node for name in node.output if name in floats}
+    runner = session(with_outputs(model, list(makers)), plain=True)
+    largest = 0.0
+    for window in windows:
+        for name, values in zip(makers, runner.run(list(makers), dict(window)), strict=True):
+            peak = float(np.abs(values).max(initial=0.0, where=np.isfinite(values)))
+            if peak > LARGEST:
+                node = makers[name]
+                raise EdgevoiceError(
+                    f"FP16 overflows in {name} ({node.op_type}, {peak:.0f}): keep {node.op_type} in FP32"
+                )
+            largest = max(largest, peak)
+    return largest

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from calibration.ranges import Histogram
 from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
 
-Wave = npt.NDArray[np.floating[npt.NBitBase]]
+Wave = npt.NDArray[np.floating[Any]]
 Render = Callable[[Path], Sequence[Wave]]
 """From a stage's file to waveforms of whole sentences that calibration did not see.
 
