@@ -37,9 +37,7 @@ def test_the_inverse_of_a_direct_stft_is_the_sound(n_fft: int, hop: int) -> None
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), SIZES)
-def test_any_spectrum_equals_the_least_squares_inverse_written_sample_by_sample(
-    n_fft: int, hop: int
-) -> None:
+def test_any_spectrum_equals_the_least_squares_inverse_written_sample_by_sample(n_fft: int, hop: int) -> None:
     """A model's spectrum is the STFT of no sound: then the order of windowing and dividing shows."""
     frames, half = 5, n_fft // 2 + 1
     spectrum = np.random.default_rng(1).standard_normal((2 * half, frames)).astype(np.float32)
