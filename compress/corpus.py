@@ -1,4 +1,4 @@
-"""The sentences of one run: some to calibrate on, others, never seen before, to judge by."""
+"""The sentences of one run: to calibrate on, to search layers by, and others, never seen, to judge by."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ POOL = 400
 SHORTEST, LONGEST = 30, 160
 """Characters of a sentence that is calibrated or judged on."""
 
+SEARCHING = 4
+"""Sentences, the shortest, that the search for the layers that INT8 may touch listens to."""
+
 
 @dataclass(frozen=True)
 class Corpus:
     calibration: tuple[str, ...]
     record: CalibrationRecord | None
+    searching: tuple[str, ...]
     judging: tuple[str, ...]
 
 
@@ -36,7 +40,7 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     pool, unseen = _pools(draft.staged.language, texts)
     judging = tuple(unseen[: recipe.judge.sentences])
     if recipe.quantize is None:
-        return Corpus((), None, judging)
+        return Corpus((), None, (), judging)
     spoken = draft.staged.text
     phonemizer = text.phonemizer(spoken.phonemizers[0], spoken.language)
     phonemes = [phonemizer.phonemize(text.normalise(sentence, spoken.language)) for sentence in pool]
@@ -44,7 +48,9 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     skipped = sum(len(draft.staged.table.encode(phonemes[row])[1]) for row in chosen)
     sentences = [pool[row] for row in chosen]
     record = require_fit(sentences, [phonemes[row] for row in chosen], phonemes, skipped)
-    return Corpus(tuple(sentences), record, judging)
+    others = (line for row, line in enumerate(pool) if row not in set(chosen))
+    searching = tuple(islice(sorted(others, key=len), SEARCHING))
+    return Corpus(tuple(sentences), record, searching, judging)
 
 
 def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:

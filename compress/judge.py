@@ -44,14 +44,19 @@ class _Forced:
         return [hidden, next(self._durations)]
 
 
+def heard(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine]) -> list[Float]:
+    """What ``spoken`` said, with ``engines`` in place of its FP32 stages, at its durations and noise."""
+    ready: dict[StageName, Engine] = dict(engines)
+    if "encoder" in ready:
+        ready["encoder"] = _Forced(ready["encoder"], spoken.durations)
+    return say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
+
+
 def quality(
     draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine], groups: Sequence[str]
 ) -> dict[str, Interval]:
     """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice."""
-    ready: dict[StageName, Engine] = dict(engines)
-    if "encoder" in ready:
-        ready["encoder"] = _Forced(ready["encoder"], spoken.durations)
-    sounds = say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
+    sounds = heard(draft, spoken, engines)
     rate = draft.staged.sample_rate
     return compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups).figures
 

@@ -28,7 +28,7 @@ from edgevoice.progress import track
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from targets import Plan, Target, host
 
-CALIBRATION_SEED, JUDGING_SEED = 1, 2
+CALIBRATION_SEED, JUDGING_SEED, SEARCHING_SEED = 1, 2, 3
 
 Say = Callable[[str], None]
 
@@ -107,16 +107,22 @@ def _measure(
     draft: Draft, recipe: Recipe, target: Target, corpus: Corpus, spoken: Spoken, work: Workspace, key: object
 ) -> dict[StageName, list[Measured]]:
     """Each stage's FP32 file and its smaller ones, every figure against FP32."""
-    calibration = None
+    material: dict[StageName, variants.Material] = {}
     rows: dict[StageName, list[Measured]] = {}
     for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
-        if calibration is None and recipe.quantize is not None:
-            calibration = speak(draft, corpus.calibration, CALIBRATION_SEED)
-            require_sound(calibration.sounds, draft.staged.sample_rate)
-        feeds = (calibration or spoken).feeds[stage]
-        made = variants.make(draft, stage, recipe, target, feeds, work)
+        material = material or _material(draft, corpus, spoken)
+        made = variants.make(draft, stage, recipe, target, material[stage], work)
         rows[stage] = _judged(draft, stage, made, spoken, recipe, work, [key, stage])
     return rows
+
+
+def _material(draft: Draft, corpus: Corpus, spoken: Spoken) -> dict[StageName, variants.Material]:
+    if not corpus.calibration:
+        return {stage: variants.Material(spoken.feeds[stage], spoken) for stage in STAGES}
+    calibration = speak(draft, corpus.calibration, CALIBRATION_SEED)
+    require_sound(calibration.sounds, draft.staged.sample_rate)
+    searching = speak(draft, corpus.searching, SEARCHING_SEED)
+    return {stage: variants.Material(calibration.feeds[stage], searching) for stage in STAGES}
 
 
 def _judged(
@@ -145,6 +151,7 @@ def _judged(
             milliseconds=spent if row.engine == "onnxruntime" else None,
             quality={name: _figure(figure, "FP32") for name, figure in figures.items()},
             int8_operators=dict(row.operators),
+            left_out=dict(row.left),
         )
         rows.append(Measured(path, variant, figures, "; ".join(verdict.reasons)))
     rows += [Measured(None, manifest.Variant("", r.precision), {}, r.refused) for r in made if r.path is None]

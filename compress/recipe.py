@@ -28,13 +28,15 @@ class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """INT8: how ranges are found, on how many sentences, and which stages are tried.
 
-    ``sensitivity``: rank the layers one by one and keep the largest set that passes the gate.
+    ``limit``: the log-mel L1 to FP32, in nepers, that one stage may lose. Where all of a stage in INT8 loses
+    more, ``search_seconds`` go into finding its largest set of layers that does not; 0 does without.
     """
 
     method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"
     sentences: Annotated[int, msgspec.Meta(ge=8)] = 24
     stages: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
-    sensitivity: bool = True
+    limit: float = 0.15
+    search_seconds: float = 60.0
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``name``: the file's, unless it says another. ``prune`` and ``distil`` are read where they are trained."""
+    """``name``: the file's unless it says another. ``prune``, ``distil``: read where they are trained."""
 
     name: str = ""
     chunks: Chunks = Chunks()

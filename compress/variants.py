@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from calibration import data
+from calibration.groups import groups
 from calibration.half import fp16, scan
-from calibration.quantize import quantize
-from calibration.ranges import Window
-from compress.draft import Draft, Feeds
-from compress.recipe import Recipe
+from calibration.measures.spectral import log_mel_l1
+from calibration.quantize import measure_ranges, prepare, quantize
+from calibration.ranges import Histogram
+from calibration.sensitivity import search
+from compress import judge
+from compress.draft import Draft, Feeds, Float, Spoken
+from compress.recipe import Quantize, Recipe
 from compress.workspace import Workspace
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Precision, StageName
+from edgevoice.runtime.engines.onnx import OnnxEngine
 from targets import Target
 
 WINDOW = 40
@@ -26,25 +32,38 @@ WINDOW = 40
 
 @dataclass(frozen=True)
 class Made:
-    """A file beside FP32, its engine, and what of it runs in INT8; ``refused``: why there is none."""
+    """A file beside FP32, its engine, and what of it runs in INT8; ``refused``: why there is none.
+
+    ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: not measured).
+    """
 
     precision: Precision
     engine: str
     path: Path | None
     operators: Mapping[str, int]
+    left: Mapping[str, float | None]
     refused: str = ""
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a stage is made smaller with: its inputs on calibration sentences, and others to search on."""
+
+    feeds: Sequence[Feeds]
+    searching: Spoken
+
+
 def make(
-    draft: Draft, stage: StageName, recipe: Recipe, target: Target, feeds: Sequence[Feeds], work: Workspace
+    draft: Draft, stage: StageName, recipe: Recipe, target: Target, material: Material, work: Workspace
 ) -> list[Made]:
     """What ``target`` could run instead of FP32: INT8 on a CPU; FP16 and INT8 through TensorRT."""
     made = []
     tensorrt = target.engine == "tensorrt"
     if tensorrt and "fp16" in target.precisions:
-        made.append(_half(draft, stage, feeds, work))
+        made.append(_half(draft, stage, material.feeds, work))
     if recipe.quantize is not None and stage in recipe.quantize.stages and "int8" in target.precisions:
-        made.append(_int8(draft, stage, recipe, feeds, work, "tensorrt-fp16" if tensorrt else "cpu"))
+        form = "tensorrt-fp16" if tensorrt else "cpu"
+        made.append(_Int8(draft, stage, recipe.quantize, material, work, form).make())
     return made
 
 
@@ -57,37 +76,84 @@ def _half(draft: Draft, stage: StageName, feeds: Sequence[Feeds], work: Workspac
 
     name = f"{stage}.fp16.onnx"
     try:
-        return Made("fp16", "tensorrt", work.file(name, [draft.staged.sha256, name], write), {})
+        return Made("fp16", "tensorrt", work.file(name, [draft.staged.sha256, name], write), {}, {})
     except EdgevoiceError as error:
-        return Made("fp16", "tensorrt", None, {}, str(error))
+        return Made("fp16", "tensorrt", None, {}, {}, str(error))
 
 
-def _int8(
-    draft: Draft, stage: StageName, recipe: Recipe, feeds: Sequence[Feeds], work: Workspace, form: str
-) -> Made:
-    assert recipe.quantize is not None
-    settings = recipe.quantize
-    engine = "onnxruntime" if form == "cpu" else "tensorrt"
-    name = f"{stage}.int8.cpu.onnx" if form == "cpu" else f"{stage}.int8.onnx"
-    key = [draft.staged.sha256, name, form, settings.method, settings.sentences]
-    counted: dict[str, Any] = {}
+class _Int8:
+    """One stage in INT8: all of it if the voice survives that, else the largest set that it does."""
 
-    def write(path: Path) -> None:
-        plain = draft.path(stage)
-        done = quantize(plain, path, _reader(stage, feeds), form=form, method=settings.method)
-        counted.update(done.operators)
+    def __init__(
+        self,
+        draft: Draft,
+        stage: StageName,
+        settings: Quantize,
+        material: Material,
+        work: Workspace,
+        form: str,
+    ) -> None:
+        self._draft, self._stage, self._settings, self._material = draft, stage, settings, material
+        self._work, self._form = work, form
+        self._plain = draft.path(stage)
+        self._name = f"{stage}.int8.cpu.onnx" if form == "cpu" else f"{stage}.int8.onnx"
+        self._key = [draft.staged.sha256, self._name, form, repr(settings), material.searching.sentences]
 
-    try:
-        path = work.file(name, key, write)
-        operators = work.data(f"{name}.operators.json", key, lambda: counted)
-        return Made("int8", engine, path, operators)
-    except EdgevoiceError as error:
-        return Made("int8", engine, None, {}, str(error))
+    def make(self) -> Made:
+        engine = "onnxruntime" if self._form == "cpu" else "tensorrt"
+        report: dict[str, Any] = {}
+        try:
+            path = self._work.file(self._name, self._key, lambda path: report.update(self._write(path)))
+            report = self._work.data(f"{self._name}.json", self._key, lambda: report)
+        except EdgevoiceError as error:
+            return Made("int8", engine, None, {}, {}, str(error))
+        return Made("int8", engine, path, report["operators"], report["left"])
 
+    def _write(self, path: Path) -> dict[str, Any]:
+        ranges = measure_ranges(self._plain, self._reader())
+        done = self._quantize(path, ranges)
+        left: dict[str, float | None] = {}
+        lost = self._lost(path)
+        if lost > self._settings.limit and self._settings.search_seconds:
+            found = self._search(ranges)
+            if not found.chosen:
+                raise EdgevoiceError(
+                    f"all in INT8 loses {lost:.2f} log-mel L1, and each layer more than {found.limit:g}"
+                )
+            left = found.left
+            done = self._quantize(path, ranges, found.exclude)
+        return {"operators": done.operators, "left": left}
 
-def _reader(stage: StageName, feeds: Sequence[Feeds]) -> Sequence[Window]:
-    if stage == "encoder":
-        return data.whole(list(feeds))
-    return data.windows(list(feeds), WINDOW)
+    def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
+        method = self._settings.method
+        return quantize(
+            self._plain, path, form=self._form, method=method, exclude=exclude, histograms=ranges
+        )
 
+    def _search(self, ranges: Mapping[str, Histogram]) -> Any:
+        return search(
+            self._plain,
+            self._render,
+            self._draft.staged.sample_rate,
+            groups(prepare(self._plain, self._form), self._reader()[0]),
+            ranges,
+            limit=self._settings.limit,
+            state=self._work.folder / f"{self._name}.search.json",
+            seconds=self._settings.search_seconds,
+            form=self._form,
+            method=self._settings.method,
+        )
 
+    def _render(self, path: Path) -> list[Float]:
+        return judge.heard(self._draft, self._material.searching, {self._stage: OnnxEngine(path, 1)})
+
+    def _lost(self, path: Path) -> float:
+        rate = self._draft.staged.sample_rate
+        pairs = zip(self._material.searching.sounds, self._render(path), strict=True)
+        return float(np.mean([log_mel_l1(plain, other, rate) for plain, other in pairs]))
+
+    def _reader(self) -> Sequence[Feeds]:
+        feeds = list(self._material.feeds)
+        if self._stage == "encoder":
+            return [dict(window) for window in data.whole(feeds)]
+        return [dict(window) for window in data.windows(feeds, WINDOW)]

@@ -65,11 +65,13 @@ class Workspace:
 
 def _lock(folder: Path) -> IO[bytes]:
     """Held until the process ends, however it ends."""
-    stream = open(folder / LOCK, "rb")
+    stream = open(folder / LOCK, "rb")  # noqa: SIM115 - open while the run lasts
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise EdgevoiceError(f"another compress is at work in {folder}: wait for it, or name another -o") from None
+        raise EdgevoiceError(
+            f"another compress is at work in {folder}: wait for it, or name another -o"
+        ) from None
     return stream
 
 

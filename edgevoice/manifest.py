@@ -108,6 +108,7 @@ class Variant(_Strict, frozen=True):
 
     ``milliseconds``: one thread, per second of audio, on the provenance's host; None where not measured.
     ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
+    ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8.
     """
 
     file: str
@@ -116,6 +117,7 @@ class Variant(_Strict, frozen=True):
     milliseconds: float | None = None
     quality: dict[str, Measure] = {}
     int8_operators: dict[str, int] = {}
+    left_out: dict[str, float | None] = {}
 
 
 class Stage(_Strict, frozen=True):

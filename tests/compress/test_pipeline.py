@@ -1,0 +1,239 @@
+"""The whole way on the tiny voice: a voice in, a bundle out, and every way it can be refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compress import pipeline, summary
+from compress.recipe import Recipe
+from compress.recipe import load as load_recipe
+from edgevoice import EdgevoiceError, Voice, bundle
+from targets import load as load_target
+
+pytest.importorskip("onnx")
+
+QUICK = """
+[chunks]
+first = 8
+long = 32
+[quantize]
+sentences = 8
+method = "minmax"
+[judge]
+sentences = 2
+[gate]
+log_mel_l1 = 5.0
+"""
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    file = tmp_path_factory.mktemp("recipe") / "quick.toml"
+    file.write_text(QUICK)
+    return load_recipe(str(file))
+
+
+@pytest.fixture(scope="session")
+def compressed(tiny_voice: Path, quick: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pipeline.Result:
+    out = tmp_path_factory.mktemp("compressed") / "bundle"
+    return pipeline.compress(tiny_voice, load_target("cpu"), quick, out)
+
+
+def test_the_bundle_speaks(compressed: pipeline.Result) -> None:
+    voice = Voice.load(compressed.bundle.path, threads=1)
+    sound = np.concatenate(list(voice.stream("One sentence. And another one.")))
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() > 0.01
+
+
+def test_the_stages_equal_the_voice(compressed: pipeline.Result) -> None:
+    assert compressed.exactness < 1e-4
+
+
+def test_the_manifest_says_why(compressed: pipeline.Result) -> None:
+    manifest = compressed.bundle.manifest
+    for stage in manifest.stages.values():
+        assert stage.reason
+        assert {"fp32", "int8"} == {variant.precision for variant in stage.variants}
+        assert all(variant.milliseconds for variant in stage.variants)
+    int8 = [v for s in manifest.stages.values() for v in s.variants if v.precision == "int8"]
+    assert all(sum(variant.int8_operators.values()) > 0 for variant in int8)
+    assert all(variant.quality["log_mel_l1"].n == 2 for variant in int8)
+    assert manifest.calibration is not None
+    assert manifest.calibration.sentences == 8
+
+
+def test_the_table_shows_every_file(compressed: pipeline.Result) -> None:
+    table = summary.table(compressed)
+    for stage in compressed.bundle.manifest.stages.values():
+        assert stage.reason in table
+    assert "log_mel_l1 of the voice" in table or "int8" in table
+    parsed = json.loads(json.dumps(summary.to_dict(compressed)))
+    assert parsed["manifest"]["voice"]["name"] == compressed.bundle.manifest.voice.name
+
+
+def test_a_second_run_makes_nothing_again(
+    compressed: pipeline.Result, tiny_voice: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("compress.variants.quantize", refuse)
+    monkeypatch.setattr("compress.judge.milliseconds", refuse)
+    monkeypatch.setattr("compress.pipeline.arena_bytes", refuse)
+    again = pipeline.compress(tiny_voice, load_target("cpu"), quick, compressed.bundle.path)
+    assert again.bundle.id == compressed.bundle.id
+
+
+def test_a_gpu_target_gets_files_for_both_engines(tiny_voice: Path, quick: Recipe, tmp_path: Path) -> None:
+    result = pipeline.compress(tiny_voice, load_target("orin_nano_8gb"), quick, tmp_path / "bundle")
+    vocoder = result.bundle.manifest.stages["vocoder"]
+    assert {(v.precision, v.engine) for v in vocoder.variants} == {
+        ("fp32", "any"),
+        ("fp16", "tensorrt"),
+        ("int8", "tensorrt"),
+    }
+    assert vocoder.chosen == "vocoder.fp32.onnx"
+    assert all(v.milliseconds is None for v in vocoder.variants if v.engine == "tensorrt")
+
+
+def test_many_speakers(tiny_multispeaker_voice: Path, quick: Recipe, tmp_path: Path) -> None:
+    result = pipeline.compress(tiny_multispeaker_voice, load_target("cpu"), quick, tmp_path / "bundle")
+    voice = Voice.load(result.bundle.path, threads=1)
+    first, second = voice.speakers[:2]
+    one, other = (np.concatenate(list(voice.stream("Hello there.", speaker=name))) for name in (first, second))
+    assert one.shape != other.shape or np.abs(one - other).max() > 1e-3
+
+
+def test_a_voice_that_fails_the_gate_is_not_written(tiny_voice: Path, tmp_path: Path) -> None:
+    file = tmp_path / "strict.toml"
+    file.write_text(QUICK.replace("log_mel_l1 = 5.0", "log_mel_l1 = 5.0\nstft_distance = 1e-9"))
+    strict = load_recipe(str(file))
+    out = tmp_path / "bundle"
+    made = pipeline.compress(tiny_voice, load_target("cpu"), strict, out)
+    assert all(stage.chosen.endswith("fp32.onnx") for stage in made.bundle.manifest.stages.values())
+    assert "fails the gate" in made.bundle.manifest.stages["vocoder"].reason
+
+
+def _voice_copy(voice: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for suffix in ("", ".json"):
+        shutil.copy(f"{voice}{suffix}", folder / f"{voice.name}{suffix}")
+    return folder / voice.name
+
+
+def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from edgevoice.cli import main; main()", "compress", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda v: v.write_bytes(v.read_bytes()[:20000]), "no whole ONNX file"),
+        (lambda v: v.write_text("not a voice"), "no whole ONNX file"),
+        (lambda v: v.with_name(v.name + ".json").unlink(), "is missing"),
+        (lambda v: v.with_name(v.name + ".json").write_text("{"), "is no JSON"),
+        (lambda v: v.with_name(v.name + ".json").write_text("{}"), "does not describe a Piper voice"),
+        (lambda v: v.unlink(), "does not exist"),
+    ],
+)
+def test_what_is_no_voice_is_one_clear_line(tiny_voice: Path, tmp_path: Path, spoil: object, told: str) -> None:
+    voice = _voice_copy(tiny_voice, tmp_path / "voice")
+    spoil(voice)  # type: ignore[operator]
+    out = tmp_path / "out" / "bundle"
+    done = _run(voice, "-o", out)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert told in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--target", "orin_nano_9gb"], "orin_nano_8gb"),
+        (["--target", "jetson_nano_4gb"], "not supported"),
+        (["--recipe", "tiny"], "quantize"),
+        (["--texts", "none.txt"], "none.txt"),
+    ],
+)
+def test_what_is_unknown_is_one_clear_line(
+    tiny_voice: Path, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    done = _run(tiny_voice, "-o", tmp_path / "bundle", *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_of_the_users_is_never_overwritten(tiny_voice: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    done = _run(tiny_voice, "-o", tmp_path / "mine")
+    assert done.returncode == 2
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
+
+
+def test_a_language_without_sentences_asks_for_some(tiny_voice: Path, tmp_path: Path) -> None:
+    voice = _voice_copy(tiny_voice, tmp_path / "voice")
+    config = voice.with_name(voice.name + ".json")
+    described = json.loads(config.read_text())
+    described["espeak"]["voice"] = "de"
+    config.write_text(json.dumps(described))
+    done = _run(voice, "-o", tmp_path / "bundle")
+    assert done.returncode == 2
+    assert "--texts" in done.stderr.splitlines()[-1]
+
+
+def test_a_bundle_that_does_not_fit_is_refused(tiny_voice: Path, quick: Recipe, tmp_path: Path) -> None:
+    small = tmp_path / "small.toml"
+    small.write_text(_small_target())
+    with pytest.raises(EdgevoiceError, match="MiB"):
+        pipeline.compress(tiny_voice, load_target(small), quick, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def _small_target() -> str:
+    from importlib.resources import files
+
+    lines = (files("targets") / "profiles" / "cpu.toml").read_text().splitlines()
+    return "\n".join(lines).replace("1024", "16")
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_the_same(
+    compressed: pipeline.Result, tiny_voice: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(QUICK)
+    out = tmp_path / "bundle"
+    command = [sys.executable, "-c", "from edgevoice.cli import main; main()", "compress", str(tiny_voice)]
+    command += ["-o", str(out), "--recipe", str(recipe)]
+    kills = 0
+    for seconds in (1.0, 2.5, 4.0, 6.0, 8.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+        if out.exists():
+            bundle.read(out)
+    assert kills
+    assert _run(tiny_voice, "-o", out, "--recipe", recipe).returncode == 0
+    files = bundle.read(out).manifest.files
+    assert {n: f for n, f in files.items()} == compressed.bundle.manifest.files
+    assert [path.name for path in tmp_path.glob(".bundle*")] == [".bundle.work"]
