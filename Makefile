@@ -14,11 +14,11 @@ OLDEST ?= build/oldest
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint test-oldest test-wheels clean
+.PHONY: help demo test lint ruff mypy imports test-oldest test-wheels clean
 
 help:
 	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
-	@echo 'make test         lint, types, import contracts and tests; README.md is a test too'
+	@echo 'make test         ruff, mypy, import contracts and tests; the snippets of README.md are tests too'
 	@echo 'make lint         the first three alone'
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
 	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64'
@@ -51,9 +51,15 @@ $(DEMO)/bundle/manifest.json: $(VENV)/.demo $(MODULES)
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev
+lint: ruff mypy imports
+
+ruff: $(VENV)/.dev
 	$(BIN)/ruff check .
+
+mypy: $(VENV)/.dev
 	$(BIN)/mypy
+
+imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # Rooms of the workstation, and tests of the project itself: the first need torch, the others any one Python.
