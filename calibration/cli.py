@@ -1,0 +1,57 @@
+"""The verb `edgevoice report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from edgevoice import budget
+from edgevoice.bundle import read
+from edgevoice.errors import EdgevoiceError
+
+SPOKEN = (
+    "The young boy gave no clear response.",
+    "She sells six thin silver chains, and zips her purse.",
+    "How much did the shoes cost, and why was the measure so vague?",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's verbs to the command line."""
+    app.command()(report)
+
+
+def report(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, such as report.html.")],
+    text: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--text", help="Speak this from the bundle instead of the kept samples; may be repeated."
+        ),
+    ] = None,
+    target: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--target", help="Plan memory for this device instead of the bundle's own target."),
+    ] = None,
+) -> None:
+    """Show a bundle on one self-contained page: sound, size, speed, quality, memory, provenance."""
+    from targets import load
+
+    made = read(bundle)
+    try:
+        from calibration.report import page, write
+        from calibration.samples import read as kept
+        from calibration.samples import remake
+    except ModuleNotFoundError as error:
+        raise EdgevoiceError(
+            f"report needs {error.name}, which is not installed: pip install 'edgevoice[compress]'"
+        ) from None
+    samples = None if text else kept(bundle)
+    if samples is None:
+        spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))
+        samples = remake(made, spoken) if spoken else None
+    plan = budget.of(made.manifest, load(target or made.manifest.provenance.target))
+    print(write(output, page(made, samples, plan)))

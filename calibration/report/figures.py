@@ -1,0 +1,147 @@
+"""The report's sections that are drawn: speed, sensitivity, memory, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from calibration.report import charts
+from calibration.report.charts import Bar, Point
+from calibration.report.sections import MIB, plain, section
+from calibration.samples import Samples
+from edgevoice.manifest import STAGES, Manifest, Variant
+from targets import Plan
+
+
+def speed(manifest: Manifest) -> str:
+    points = []
+    for name in STAGES:
+        for variant in manifest.stages[name].variants:
+            single = plain(manifest.stages[name])
+            figure = variant.quality.get("log_mel_l1")
+            if single is None or not single.milliseconds or not variant.milliseconds:
+                continue
+            loss = figure.mean if figure else 0.0
+            kind = "main" if variant.file == manifest.stages[name].chosen else "none"
+            label = "" if variant.precision == "fp32" else f"{name} {variant.precision}"
+            points.append(Point(single.milliseconds / variant.milliseconds, loss, label, kind))
+    if not any(point.label for point in points):
+        return section("Quality and speed", "<p>Nothing but FP32 was timed here.</p>")
+    chart = charts.scatter(points, "Quality against speed", "times as fast as its FP32", "log-mel distance")
+    note = "Each stage's files: farther right is faster, lower is closer to FP32. Blue is chosen."
+    return section("Quality and speed", f"<p>{note}</p>{chart}")
+
+
+def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
+    found = dict(samples.sensitivity) if samples else {}
+    parts = [_searched(stage, result) for stage, result in found.items()]
+    for name in STAGES:
+        if name not in found:
+            parts += [_left(name, v) for v in manifest.stages[name].variants if v.left_out]
+    if not parts:
+        return section("Sensitivity", "<p>No layer was left out of INT8, and none was searched for.</p>")
+    note = "Each layer alone in INT8, by the distance it brings. Blue went to INT8, orange stayed in float."
+    return section("Sensitivity", f"<p>{note}</p>" + "".join(parts))
+
+
+def _searched(stage: str, found: Mapping[str, Any]) -> str:
+    chosen = set(found["chosen"])
+    rows = [
+        Bar(row["group"]["name"], row["loss"], f"{row['loss']:.3f}", _kind(row["group"]["name"] in chosen))
+        for row in found["ranking"]
+        if row["loss"] is not None
+    ]
+    points = [Point(100 * share, loss, "", "none") for share, loss in found["curve"]]
+    points.append(Point(100 * found["share"], found["loss"], "chosen", "main"))
+    bars = charts.bars(
+        rows, f"Sensitivity of the {stage}", found["limit"], f"limit for all together {found['limit']:g}"
+    )
+    curve = charts.scatter(
+        points,
+        f"Sets tried in the {stage}",
+        "% of multiplications in INT8",
+        "log-mel distance",
+        found["limit"],
+        True,
+    )
+    told = (
+        f"{len(chosen)} of {len(found['ranking'])} layers or groups, {found['share']:.0%} of the "
+        f"multiplications, together {found['loss']:.3f}. Grey: every set that was tried."
+    )
+    if not found["complete"]:
+        told += " The search ran out of time before all sets were tried."
+    return (
+        f'<h3>{escape(stage)}</h3><div class="columns"><div>{bars}</div><div>{curve}<p>{told}</p></div></div>'
+    )
+
+
+def _left(stage: str, variant: Variant) -> str:
+    rows = [
+        Bar(name, loss or 0.0, "not measured" if loss is None else f"{loss:.3f}", "left")
+        for name, loss in sorted(variant.left_out.items(), key=lambda item: -(item[1] or 0.0))
+    ]
+    return f"<h3>{escape(stage)}: left in floating point</h3>{charts.bars(rows, f'Left out of the {stage}')}"
+
+
+def _kind(chosen: bool) -> str:
+    return "main" if chosen else "left"
+
+
+def memory(plan: Plan | None) -> str:
+    if plan is None:
+        return ""
+    kinds = ("main", "left", "third", "fourth")
+    rows = [
+        Bar(f"{row.name} ({row.mark})", row.bytes, f"{row.bytes / MIB:.1f} MiB", kind)
+        for row, kind in zip(plan.rows, kinds, strict=False)
+    ]
+    label = f"budget {plan.limit_bytes / MIB:,.0f} MiB"
+    chart = charts.stacked(rows, plan.total_bytes, plan.limit_bytes, "Memory plan", label)
+    detail = _stage_costs(plan)
+    note = (
+        f"{plan.total_bytes / MIB:.1f} MiB on {escape(plan.target.id)}; one arena serves all stages in turn."
+    )
+    return section("Memory", f'<p>{note}</p><div class="columns"><div>{chart}</div><div>{detail}</div></div>')
+
+
+def _stage_costs(plan: Plan) -> str:
+    rows = [
+        Bar(
+            f"{stage.name} {stage.precision}: weights",
+            stage.weights_bytes / MIB,
+            f"{stage.weights_bytes / MIB:.1f} MiB",
+        )
+        for stage in plan.stages
+    ]
+    rows += [
+        Bar(
+            f"{stage.name}: working memory",
+            stage.arena_bytes / MIB,
+            f"{stage.arena_bytes / MIB:.1f} MiB",
+            "left",
+        )
+        for stage in plan.stages
+        if stage.arena_bytes
+    ]
+    return charts.bars(rows, "Memory by stage")
+
+
+def calibration(manifest: Manifest) -> str:
+    record = manifest.calibration
+    if record is None:
+        return section("Calibration", "<p>Nothing was calibrated: no stage is in INT8.</p>")
+    shares = [
+        Bar(f"{name} of the source text", share, f"{share:.0%}")
+        for name, share in record.coverage.items()
+        if name != "surprise"
+    ]
+    surprise = record.coverage.get("surprise")
+    note = f"{record.sentences} sentences chosen for coverage, ranges by {record.method}."
+    if surprise is not None:
+        note += f" Their sounds follow each other as in the source text (surprise {surprise:+.2f} nats)."
+    body = charts.bars(shares, "Coverage of the calibration sentences", 1.0, "all") if shares else ""
+    return section(
+        "Calibration",
+        f"<p>{escape(note)}</p>{body}<p></p><small>SHA-256 <code>{escape(record.sha256)}</code></small>",
+    )

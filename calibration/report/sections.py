@@ -1,0 +1,233 @@
+"""The report's sections, each from the manifest, the plan or the samples; one without matter says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from calibration.report import pictures
+from calibration.samples import TITLES, Samples
+from edgevoice.bundle import Bundle
+from edgevoice.manifest import STAGES, Manifest, Measure, Stage, Variant
+from targets import Plan
+
+MIB = 1 << 20
+NAMES = {
+    "log_mel_l1": "Log-mel distance, nepers",
+    "stft_distance": "Multi-resolution STFT distance",
+    "dnsmos_overall": "DNSMOS overall, change",
+    "dnsmos_signal": "DNSMOS signal, change",
+    "dnsmos_background": "DNSMOS background, change",
+    "dnsmos_p808": "DNSMOS P.808, change",
+    "speaker_cosine": "Speaker similarity, cosine",
+    "wer": "Word error rate, change",
+    "wer_reference": "Word error rate of the reference",
+    "f0_cents": "Pitch error, cents",
+    "voicing_error": "Frames whose voicing changes, share",
+    "stoi": "STOI",
+    "pesq": "PESQ",
+}
+FEW = 20
+
+
+def head(bundle: Bundle, plan: Plan | None) -> str:
+    manifest = bundle.manifest
+    voice = manifest.voice
+    failed = manifest.failed_gate
+    mark = ("bad", "failed the quality gate") if failed else ("good", "passed the quality gate")
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
+    sentence = (
+        f"{voice.language}, {voice.sample_rate:,} Hz, for {manifest.provenance.target}, "
+        f"recipe {manifest.provenance.recipe}"
+    )
+    tiles = "".join(f'<div class="tile"><small>{n}</small><b>{v}</b><small>{w}</small></div>' for n, v, w in
+                    _tiles(manifest, plan))  # fmt: skip
+    return (
+        f'<h1>{escape(voice.name)}</h1><p class="soft">{escape(sentence)}</p>'
+        f'<p><span class="verdict {mark[0]}">{mark[1]}</span></p>{f"<ul>{reasons}</ul>" if failed else ""}'
+        f'<div class="tiles">{tiles}</div>'
+    )
+
+
+def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, str]]:
+    chosen = {name: _variant(manifest, name) for name in STAGES}
+    size = sum(manifest.files[variant.file].bytes for variant in chosen.values())
+    whole = [plain(manifest.stages[name]) for name in STAGES]
+    if all(whole):
+        before = sum(manifest.files[variant.file].bytes for variant in whole if variant)
+        yield "Size of the stages", f"{size / 1e6:.1f} MB", f"FP32 {before / 1e6:.1f} MB"
+        spent = [variant.milliseconds for variant in chosen.values()]
+        single = [variant.milliseconds for variant in whole if variant]
+        if None not in spent and None not in single:
+            now, then = sum(filter(None, spent)), sum(filter(None, single))
+            yield (
+                "Faster than FP32",
+                f"{then / max(now, 1e-9):.2f} times",
+                f"{now:.0f} ms a second of sound, 1 thread",
+            )
+    figure = manifest.quality.get("log_mel_l1")
+    if figure:
+        yield "Log-mel distance", f"{figure.mean:.3f}", f"{figure.low:.3f} to {figure.high:.3f}, n={figure.n}"
+    if plan:
+        limit = plan.budget_bytes / MIB
+        yield (
+            "Memory",
+            f"{plan.total_bytes / MIB:.0f} MiB",
+            f"of {limit:,.0f} MiB on {escape(plan.target.id)}",
+        )
+
+
+def _variant(manifest: Manifest, name: Any) -> Variant:
+    stage: Stage = manifest.stages[name]
+    return next(variant for variant in stage.variants if variant.file == stage.chosen)
+
+
+def plain(stage: Stage) -> Variant | None:
+    return next((variant for variant in stage.variants if variant.precision == "fp32"), None)
+
+
+def listening(samples: Samples | None) -> str:
+    if samples is None or not samples.texts:
+        return section("Listen", "<p>No samples are kept beside this bundle.</p>")
+    rows = "".join(_sentence(samples, number) for number in range(len(samples.texts)))
+    note = (
+        "The same sentences at the same noise. Below each player its spectrogram, below that what changed "
+        "against the first version: red is louder, blue is quieter, white is equal."
+    )
+    return section("Listen", f"<p>{note}</p>{rows}")
+
+
+def _sentence(samples: Samples, number: int) -> str:
+    reference = next(iter(samples.sounds.values()))[number]
+    parts = []
+    for index, (version, sounds) in enumerate(samples.sounds.items()):
+        sound = sounds[number]
+        title = TITLES.get(version, version)
+        picture = (
+            f'<img alt="Spectrogram: {escape(title)}" src="{pictures.spectrogram(sound, samples.rate)}">'
+        )
+        parts.append(
+            f"<figure><figcaption>{escape(title)}, {len(sound) / samples.rate:.1f} s</figcaption>"
+            f'<audio controls preload="none" src="{pictures.audio(sound, samples.rate)}"></audio>{picture}'
+            f"{_change(reference, sound, samples.rate, title) if index else ''}</figure>"
+        )
+    text = escape(samples.texts[number])
+    return f'<div class="sentence"><p>{text}</p><div class="versions">{"".join(parts)}</div></div>'
+
+
+def _change(first: Any, second: Any, rate: int, title: str) -> str:
+    picture = pictures.difference(np.asarray(first), np.asarray(second), rate)
+    if picture is None:
+        return "<figcaption>Other durations: no difference is drawn.</figcaption>"
+    return f'<figcaption>Change</figcaption><img alt="Change: {escape(title)}" src="{picture}">'
+
+
+def stages(manifest: Manifest) -> str:
+    heads = (
+        "Stage",
+        "Precision",
+        "Engine",
+        "MB",
+        "ms per s",
+        "Log-mel",
+        "DNSMOS",
+        "Speaker",
+        "INT8 operators",
+    )
+    words = (0, 1, 2)
+    top = "".join(f"<th{_word(k in words)}>{escape(name)}</th>" for k, name in enumerate(heads))
+    rows, reasons = [], []
+    for name in STAGES:
+        stage = manifest.stages[name]
+        rows += [
+            _stage_row(manifest, name, variant, variant.file == stage.chosen) for variant in stage.variants
+        ]
+        reasons.append(f"<li><b>{name}</b>: {escape(stage.reason)}</li>")
+    note = (
+        "Bold is chosen for ONNX Runtime. Milliseconds of CPU time for a second of sound, one thread, on the "
+        "machine below. Quality is against FP32 with that one stage replaced."
+    )
+    table = f'<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
+    return section("Stages", f"<p>{note}</p>{table}<p></p><ul>{''.join(reasons)}</ul>")
+
+
+def _word(word: bool) -> str:
+    return ' class="word"' if word else ""
+
+
+def _stage_row(manifest: Manifest, name: str, variant: Variant, chosen: bool) -> str:
+    quality = variant.quality
+    cells = [
+        name,
+        variant.precision.upper() + (" ✓" if chosen else ""),
+        variant.engine,
+        f"{manifest.files[variant.file].bytes / 1e6:.1f}",
+        "not measured" if variant.milliseconds is None else f"{variant.milliseconds:.1f}",
+        _short(quality.get("log_mel_l1"), 3),
+        _short(quality.get("dnsmos_overall"), 2, signed=True),
+        _short(quality.get("speaker_cosine"), 3),
+        ", ".join(f"{count} {kind}" for kind, count in variant.int8_operators.items()),
+    ]
+    inner = "".join(f"<td{_word(k in (1, 2))}>{escape(cell)}</td>" for k, cell in enumerate(cells))
+    return f"<tr{' class=chosen' if chosen else ''}>{inner}</tr>"
+
+
+def _short(figure: Measure | None, places: int, signed: bool = False) -> str:
+    if figure is None:
+        return ""
+    return f"{figure.mean:{'+' if signed else ''}.{places}f}"
+
+
+def quality(manifest: Manifest) -> str:
+    if not manifest.quality:
+        return section("Quality", "<p>All stages are FP32, so nothing changed.</p>")
+    rows = "".join(
+        f"<tr><td>{escape(NAMES.get(name, name))}</td><td>{f.mean:.3f}</td>"
+        f"<td>{f.low:.3f} to {f.high:.3f}</td><td>{f.n}</td></tr>"
+        for name, f in manifest.quality.items()
+    )
+    count = max(figure.n for figure in manifest.quality.values())
+    small = (
+        f" Judged on {count} sentences: enough to catch damage, too few to rank versions that are close."
+        if count < FEW
+        else ""
+    )
+    against = next(iter(manifest.quality.values())).against or "FP32"
+    note = (
+        f"The voice as shipped against {against}, paired over sentences, with 95% bootstrap intervals.{small}"
+    )
+    top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
+    return section(
+        "Quality of the whole voice",
+        f'<p>{escape(note)}</p><div class="scroll"><table>{top}{rows}</table></div>',
+    )
+
+
+def provenance(bundle: Bundle, samples: Samples | None) -> str:
+    made = bundle.manifest.provenance
+    licence = bundle.manifest.voice.licence
+    rows: list[tuple[str, str]] = [
+        ("Bundle", bundle.id),
+        ("Teacher", made.teacher),
+        ("Recipe", f"{made.recipe}, {made.recipe_sha256}"),
+        ("Made on", made.host),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in made.versions.items())),
+        ("Licence of the voice", licence.name + (f". {licence.lineage}" if licence.lineage else "")),
+        *(("Note", note) for note in made.notes),
+    ]
+    if samples and samples.command:
+        rows.append(("Command", samples.command))
+    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    listed: Sequence[str] = [
+        f"<dt>{escape(name)}</dt><dd><code>{record.sha256}</code> {record.bytes:,} bytes</dd>"
+        for name, record in bundle.manifest.files.items()
+    ]
+    more = f"<details><summary>Files and their SHA-256</summary><dl>{''.join(listed)}</dl></details>"
+    return section("Provenance", f"<dl>{terms}</dl><p></p>{more}")
+
+
+def section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"

@@ -1,0 +1,129 @@
+"""Sounds kept beside a bundle, outside what travels, so that a report can play them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from edgevoice.bundle import Bundle, replace_folder
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.synthesis import Stages
+from edgevoice.runtime.voice import Voice
+
+INDEX = "samples.json"
+REFERENCE, CHOSEN = "fp32", "chosen"
+TITLES = {"teacher": "Teacher", "fp32": "FP32 stages", "student": "Student, FP32", "chosen": "As shipped"}
+
+Wave = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The same sentences in several versions; the first version is the reference."""
+
+    rate: int
+    texts: tuple[str, ...]
+    sounds: Mapping[str, list[Wave]]
+    """A version's name ("teacher", "fp32", "student", "chosen" or any other) and its waveforms."""
+    sensitivity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`calibration.sensitivity.Sensitivity.json` for each stage that was searched."""
+    command: str = ""
+    """The command that made the bundle."""
+
+
+def folder_of(bundle: str | Path) -> Path:
+    """Where the samples of the bundle in that folder are kept: a folder beside it."""
+    path = Path(bundle).absolute()
+    return path.with_name(f"{path.name}.samples")
+
+
+def keep(bundle: str | Path, samples: Samples) -> Path:
+    """Write the samples of a bundle, all of them or none; older ones are replaced."""
+    if any(len(sounds) != len(samples.texts) for sounds in samples.sounds.values()):
+        raise EdgevoiceError("every version of the samples needs one sound for each sentence")
+    target = folder_of(bundle)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        names = {version: _write_sounds(staging, version, samples) for version in samples.sounds}
+        index = {
+            "rate": samples.rate,
+            "texts": list(samples.texts),
+            "sounds": names,
+            "sensitivity": samples.sensitivity,
+            "command": samples.command,
+        }
+        (staging / INDEX).write_text(json.dumps(index, indent=1))
+        staging.chmod(0o755)
+        replace_folder(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _write_sounds(folder: Path, version: str, samples: Samples) -> list[str]:
+    names = []
+    for number, sound in enumerate(samples.sounds[version]):
+        names.append(f"{number}.{version}.flac")
+        clipped = np.clip(np.nan_to_num(np.asarray(sound, np.float32).reshape(-1)), -1.0, 1.0)
+        soundfile.write(folder / names[-1], clipped, samples.rate, "PCM_16")
+    return names
+
+
+def read(bundle: str | Path) -> Samples | None:
+    """The samples kept beside a bundle, or None."""
+    folder = folder_of(bundle)
+    if not (folder / INDEX).is_file():
+        return None
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        sounds = {
+            version: [soundfile.read(folder / Path(name).name, dtype="float32")[0] for name in names]
+            for version, names in index["sounds"].items()
+        }
+        return Samples(
+            int(index["rate"]), tuple(index["texts"]), sounds, index["sensitivity"], str(index["command"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, soundfile.LibsndfileError) as error:
+        raise EdgevoiceError(
+            f"{folder} is damaged ({error}): remove it or compress the voice again"
+        ) from None
+
+
+def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
+    """Speak ``texts`` from the bundle's own files: FP32 where they travel, and what it chose."""
+    voice = Voice.load(bundle.path, threads=1, verify=False)
+    sounds: dict[str, list[Wave]] = {}
+    plain = _single_precision(bundle)
+    if plain is not None:
+        chosen, voice.stages = voice.stages, plain
+        sounds[REFERENCE] = [_say(voice, text) for text in texts]
+        voice.stages = chosen
+    sounds[CHOSEN] = [_say(voice, text) for text in texts]
+    return Samples(voice.sample_rate, tuple(texts), sounds)
+
+
+def _say(voice: Voice, text: str) -> Wave:
+    return np.concatenate(list(voice.stream(text, seed=0)))
+
+
+def _single_precision(bundle: Bundle) -> Stages | None:
+    """The bundle's stages in FP32, or None if it does not carry them or chose them anyway."""
+    engines: dict[str, Any] = {}
+    for name, stage in bundle.manifest.stages.items():
+        files = [variant.file for variant in stage.variants if variant.precision == "fp32"]
+        if not files:
+            return None
+        engines[name] = OnnxEngine(bundle.file(files[0]), 1)
+    if all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages):
+        return None
+    return Stages(bundle.manifest, **engines)
