@@ -49,18 +49,24 @@ class VocoderLoss:
 
 @dataclass(frozen=True)
 class VocoderStage:
+    """``harmonics``: for a teacher with a sine source, how many of them drive the student."""
+
     width: int = 256
     expansion: float = 3.0
     input_kernel: int = 5
     kernels: tuple[int, ...] = (5, 5, 5, 5, 3, 3, 3, 3)
     n_fft: int = 1024
     cartesian: bool = False
+    harmonics: int = 0
     loss: VocoderLoss = field(default_factory=VocoderLoss)
     schedule: Schedule = field(default_factory=Schedule)
 
 
 @dataclass(frozen=True)
 class AcousticStage:
+    """``latents``: components of the teacher's latents that are kept, 0 for all of them as they are."""
+
+    latents: int = 0
     width: int = 256
     expansion: float = 2.0
     input_kernel: int = 5
@@ -70,6 +76,9 @@ class AcousticStage:
 
 @dataclass(frozen=True)
 class EncoderStage:
+    """``hidden``: channels for the acoustic student, 0 for the teacher's own hidden states."""
+
+    hidden: int = 0
     width: int = 192
     expansion: float = 2.0
     kernels: tuple[int, ...] = (5, 5, 5, 5, 5, 5)
@@ -126,8 +135,24 @@ OPEN_ENDED = ("steps", "decay", "save_every")
 
 
 def recipe_key(stage: object) -> str:
-    """What a checkpoint must agree with: all of the stage's table but how long it runs."""
-    plain = asdict(stage)  # type: ignore[call-overload]
+    """What a checkpoint must agree with: all of the stage's table but how long it runs.
+
+    Values that are the default do not count, so that a key that is new in this code leaves old runs valid.
+    """
+    plain, default = asdict(stage), asdict(type(stage)())  # type: ignore[call-overload]
     for name in OPEN_ENDED:
         plain["schedule"].pop(name)
-    return hashlib.sha256(json.dumps([type(stage).__name__, plain], sort_keys=True).encode()).hexdigest()
+    parts = [type(stage).__name__, _differing(plain, default)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            value = _differing(value, defaults[name])
+            if value:
+                found[name] = value
+        elif value != defaults[name]:
+            found[name] = value
+    return found

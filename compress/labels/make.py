@@ -28,9 +28,7 @@ def label_key(teacher: Teacher, texts: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def label(
-    make_teacher: MakeTeacher, texts: Iterable[str], texts_name: str, root: Path, jobs: int = 1
-) -> int:
+def label(make_teacher: MakeTeacher, texts: Iterable[str], texts_name: str, root: Path, jobs: int = 1) -> int:
     """Label ``texts`` into ``root``; returns how many shards were made now.
 
     ``make_teacher`` must be picklable (a module's function or a partial of one): each process makes its own.

@@ -131,6 +131,7 @@ class Labels:
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
         """``limit``: take only the first so many shards, so that a resumed run sees the same data."""
+        self.root = root
         self.info = read_info(root)
         paths = sorted(root.glob("shard-*.safetensors"))[:limit]
         self.shards = len(paths)

@@ -1,4 +1,4 @@
-"""The acoustic student of a Piper voice: what the normalising flow did, as one plain network."""
+"""Acoustic students: of a Piper voice's normalising flow, and of Kokoro's predictors and decoder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.students.blocks import Trunk
+from compress.students.vocoder import TYPICAL_F0
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,40 @@ class Acoustic(nn.Module):
         gain, shift = y.chunk(2, dim=1)
         latents: Tensor = sample * (1 + gain) + shift
         return latents
+
+
+@dataclass(frozen=True)
+class ContourConfig:
+    hidden: int
+    latents: int
+    speaker: int
+    width: int = 256
+    expansion: float = 2.0
+    input_kernel: int = 5
+    kernels: tuple[int, ...] = (7, 7, 7, 7, 7, 7)
+
+
+class ContourAcoustic(nn.Module):
+    """frames f32 [B,H,F], speaker f32 [B,S] to latents f32 [B,M+2,F].
+
+    The last two channels are F0 in Hz and voicing. Nothing is sampled, as nothing is in its teacher.
+    """
+
+    def __init__(self, config: ContourConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(
+            config.hidden,
+            config.width,
+            config.kernels,
+            config.expansion,
+            config.input_kernel,
+            config.speaker,
+        )
+        self.head = nn.Linear(config.width, config.latents + 2)
+        self.context = self.trunk.context
+
+    def forward(self, frames: Tensor, speaker: Tensor) -> Tensor:
+        y: Tensor = self.head(self.trunk(frames, speaker)).transpose(1, 2)
+        f0 = torch.exp(torch.clamp(y[:, -2:-1], -1.0, 2.0)) * TYPICAL_F0
+        return torch.cat([y[:, :-2], f0, torch.sigmoid(y[:, -1:])], dim=1)

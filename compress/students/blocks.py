@@ -59,6 +59,20 @@ class Attention(nn.Module):
         return x + joined
 
 
+class Style(nn.Module):
+    """What a speaker vector f32 [B,S] says to all blocks, f32 [B,``STYLE``]."""
+
+    def __init__(self, speaker: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(speaker, STYLE)
+
+    def forward(self, speaker: Tensor) -> Tensor:
+        return nn.functional.gelu(self.project(speaker))
+
+
+STYLE = 64
+
+
 class Trunk(nn.Module):
     """An input convolution, blocks, and a last norm; f32 [B,channels,L] to [B,L,width]."""
 
@@ -69,16 +83,19 @@ class Trunk(nn.Module):
         kernels: tuple[int, ...],
         expansion: float,
         input_kernel: int = 5,
-        condition: int = 0,
+        speaker: int = 0,
     ) -> None:
         super().__init__()
+        self.style = Style(speaker) if speaker else None
+        condition = STYLE if speaker else 0
         self.input = nn.Conv1d(channels, width, input_kernel, padding=input_kernel // 2)
         self.norm = nn.LayerNorm(width)
         self.blocks = nn.ModuleList(ConvNeXtBlock(width, k, expansion, condition) for k in kernels)
         self.last = nn.LayerNorm(width)
         self.context = input_kernel // 2 + sum(k // 2 for k in kernels)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, speaker: Tensor | None = None) -> Tensor:
+        condition = None if self.style is None or speaker is None else self.style(speaker)
         y = self.norm(self.input(x).transpose(1, 2))
         for block in self.blocks:
             y = block(y, condition)

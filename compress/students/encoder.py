@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from compress.students.blocks import Attention, ConvNeXtBlock
+from compress.students.blocks import STYLE, Attention, ConvNeXtBlock, Style
 
 OUT_OF_SIGHT = -1e4
 """Added to attention scores of padding; small enough for FP16."""
@@ -41,8 +41,10 @@ class Encoder(nn.Module):
         self.config = config
         self.symbols = nn.Embedding(config.symbols, config.width)
         nn.init.normal_(self.symbols.weight, std=0.5)
+        self.style = Style(config.speaker) if config.speaker else None
+        condition = STYLE if config.speaker else 0
         self.blocks = nn.ModuleList(
-            ConvNeXtBlock(config.width, k, config.expansion, config.speaker) for k in config.kernels
+            ConvNeXtBlock(config.width, k, config.expansion, condition) for k in config.kernels
         )
         self.attention = nn.ModuleDict(
             {str(place): Attention(config.width, config.heads) for place in config.attention_after}
@@ -51,7 +53,7 @@ class Encoder(nn.Module):
         self.head = nn.Linear(config.width, config.hidden)
         self.timing_in = nn.Linear(config.width + config.noise, config.duration_width)
         self.timing = nn.ModuleList(
-            ConvNeXtBlock(config.duration_width, k, config.expansion, config.speaker)
+            ConvNeXtBlock(config.duration_width, k, config.expansion, condition)
             for k in config.duration_kernels
         )
         self.timing_out = nn.Linear(config.duration_width, 1)
@@ -66,16 +68,17 @@ class Encoder(nn.Module):
         """``present`` f32 [B,T], 1 where a phoneme is and 0 where a batch is padded, hides the padding."""
         seen = None if present is None else present[:, :, None]
         unseen = None if present is None else (1 - present) * OUT_OF_SIGHT
+        style = None if self.style is None or speaker is None else self.style(speaker)
         x = _hide(self.symbols(phonemes), seen)
         for place, block in enumerate(self.blocks):
             if str(place) in self.attention:
                 x = self.attention[str(place)](x, unseen)
-            x = _hide(block(_hide(x, seen), speaker), seen)
+            x = _hide(block(_hide(x, seen), style), seen)
         y = self.last(x)
         timing = y if noise is None else torch.cat([y, noise.transpose(1, 2)], dim=2)
         timing = _hide(self.timing_in(timing), seen)
         for block in self.timing:
-            timing = _hide(block(timing, speaker), seen)
+            timing = _hide(block(timing, style), seen)
         return self.head(y).transpose(1, 2), torch.exp(self.timing_out(timing)[:, :, 0])
 
 

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from compress.students.acoustic import Acoustic
+from compress.students.acoustic import Acoustic, ContourAcoustic
 from compress.students.encoder import Encoder
 from compress.students.vocoder import Vocoder
 
@@ -68,6 +68,9 @@ def signature(student: nn.Module, steps: int = 24) -> tuple[dict[str, Tensor], d
     elif isinstance(student, Acoustic):
         made["frames"] = torch.randn(1, 2 * student.config.latents, steps)
         made["noise"] = torch.randn(1, student.config.latents, steps)
+        results = {"latents": torch.empty(1, 1, 1)}
+    elif isinstance(student, ContourAcoustic):
+        made["frames"] = torch.randn(1, student.config.hidden, steps)
         results = {"latents": torch.empty(1, 1, 1)}
     elif isinstance(student, Vocoder):
         made["latents"] = torch.randn(1, student.config.latents, steps)

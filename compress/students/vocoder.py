@@ -15,7 +15,11 @@ LOUDEST = 7.0
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """Each frame of the result depends on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side."""
+    """Each frame of the result depends on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side.
+
+    ``phase``: channels of the harmonic phase, twice the harmonics; then the latents' last two channels are F0
+    in Hz and voicing.
+    """
 
     latents: int
     hop: int
@@ -29,12 +33,17 @@ class VocoderConfig:
     cartesian: bool = False
 
 
+TYPICAL_F0 = 200.0
+
+
 class Vocoder(nn.Module):
     """latents f32 [B,M,F] (, phase [B,2k,F]) (, speaker [B,S]) to spectrum f32 [B,n_fft+2,F].
 
     The spectrum's first half are real parts, the second imaginary ones, of a Hann-windowed STFT.
     ``cartesian`` answers with both directly; otherwise with magnitude and angle, from which they are made.
     """
+
+    scale: Tensor
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
@@ -49,9 +58,13 @@ class Vocoder(nn.Module):
         )
         self.head = nn.Linear(config.width, config.n_fft + 2)
         self.context = self.trunk.context
+        scale = torch.ones(config.latents, 1)
+        if config.phase:
+            scale[-2] = 1 / TYPICAL_F0
+        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, latents: Tensor, phase: Tensor | None = None, speaker: Tensor | None = None) -> Tensor:
-        x = latents if phase is None else torch.cat([latents, phase], dim=1)
+        x = latents if phase is None else torch.cat([latents * self.scale, phase], dim=1)
         y: Tensor = self.head(self.trunk(x, speaker)).transpose(1, 2)
         if self.config.cartesian:
             return y

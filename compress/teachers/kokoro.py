@@ -88,8 +88,10 @@ class Cut:
 
     def _curves(self, text: str) -> tuple[str, str]:
         """F0 and energy: what the decoder joins to the text features; F0 is the one that is also resized."""
-        joint = next(n for n in self.nodes if n.op_type == "Concat" and text in n.input)
-        curves = [self._climb(name, "Unsqueeze") for name in joint.input if name != text]
+        joints = [n for n in self.nodes if n.op_type == "Concat" and text in n.input]
+        if not joints:
+            raise self._refusal("joins nothing to the text features")
+        curves = [self._climb(name, "Unsqueeze") for name in joints[0].input if name != text]
         resized = {n.input[0] for n in self.nodes if n.op_type == "Resize"}
         f0 = [n for n in curves if n.output[0] in resized]
         energy = [n for n in curves if n.output[0] not in resized]
@@ -214,14 +216,20 @@ class KokoroTeacher:
             "phonemes": phonemes.astype(np.int16),
             "durations": (out["durations"][0] * FRAMES_PER_UNIT).astype(np.float32),
             "repeats": (units * FRAMES_PER_UNIT).astype(np.int16),
-            "text": out["text"][0].astype(np.float16),
-            "prosody": out["prosody"][0].T.astype(np.float16),
+            "text": _columns(out["text"][0], len(phonemes)),
+            "prosody": _columns(out["prosody"][0], len(phonemes)),
             "f0": out["f0"].reshape(-1),
             "energy": out["energy"].reshape(-1),
             "latents": out["latents"][0].astype(np.float16),
             "style": style,
             "audio": to_int16(out["audio"].reshape(-1) / FULL_SCALE),
         }
+
+
+def _columns(states: NDArray[np.float32], phonemes: int) -> NDArray[np.float16]:
+    """[C,T], whichever way round the graph's matrix product took it."""
+    turned = states.shape[1] != phonemes
+    return (states.T if turned else states).astype(np.float16)
 
 
 def harmonic_phase(f0: NDArray[np.float32], harmonics: int) -> NDArray[np.float32]:

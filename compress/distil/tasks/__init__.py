@@ -7,16 +7,34 @@ from compress.distil.tasks.base import Task
 from compress.labels.store import Labels
 from edgevoice.errors import EdgevoiceError
 
+STAGES = ("vocoder", "acoustic", "encoder", "text")
+
 
 def make_task(config: DistilConfig, stage: str, labels: Labels) -> Task:
-    """The task that trains ``stage``; a stage without a table in the recipe is an `EdgevoiceError`."""
+    """The task that trains ``stage``; ``text`` is encoder and acoustic together, for a teacher like Kokoro.
+
+    A stage without a table in the recipe, or one that the labels are not made for, is an `EdgevoiceError`.
+    """
+    from compress.distil.tasks.kokoro import DrivenVocoderTask, TextTask
     from compress.distil.tasks.piper import AcousticTask, EncoderTask
     from compress.distil.tasks.vocoder import VocoderTask
 
-    if stage == "vocoder" and config.vocoder:
-        return VocoderTask(config.vocoder, labels)
+    needed = ("encoder", "acoustic") if stage == "text" else (stage,)
+    for table in needed:
+        if getattr(config, table, None) is None:
+            raise EdgevoiceError(f"the recipe has no [distil.{table}] table")
+    sampled = bool(labels.info.noise)
+    if sampled == (stage == "text") and stage != "vocoder":
+        wanted = "acoustic and encoder one by one" if sampled else "text"
+        raise EdgevoiceError(f"labels of {labels.info.teacher} train {wanted}, not {stage}")
+    if stage == "text" and config.encoder and config.acoustic:
+        return TextTask(config.acoustic, config.encoder, labels)
     if stage == "acoustic" and config.acoustic:
         return AcousticTask(config.acoustic, labels)
     if stage == "encoder" and config.encoder:
         return EncoderTask(config.encoder, labels)
-    raise EdgevoiceError(f"the recipe has no [distil.{stage}] table")
+    assert config.vocoder is not None
+    if config.vocoder.harmonics:
+        components = config.acoustic.latents if config.acoustic else 0
+        return DrivenVocoderTask(config.vocoder, labels, components)
+    return VocoderTask(config.vocoder, labels)

@@ -1,9 +1,10 @@
-"""The vocoder's task: latents (and what else drives the teacher's vocoder) to the teacher's own waveform."""
+"""The vocoder's task: latents to the teacher's own waveform."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compress.distil.config import VocoderStage
@@ -14,45 +15,58 @@ from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig
 
 
 class VocoderTask:
+    """For vocoders driven by latents alone; others override `_config` and `drive`."""
+
     def __init__(self, stage: VocoderStage, labels: Labels) -> None:
         self.stage, self.labels = stage, labels
-        self.config = VocoderConfig(
-            latents=int(labels.read(0, ["latents"])["latents"].shape[0]),
-            hop=labels.info.hop,
-            n_fft=stage.n_fft,
-            width=stage.width,
-            expansion=stage.expansion,
-            input_kernel=stage.input_kernel,
-            kernels=stage.kernels,
-            cartesian=stage.cartesian,
-        )
+        self.config = self._config()
         self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed)
         self.overlap_add = OverlapAdd(stage.n_fft, labels.info.hop)
         self.context = Vocoder(self.config).context
         self.scale = np.float32(labels.info.full_scale / 32767.0)
 
+    def _config(self) -> VocoderConfig:
+        return self._common(latents=int(self.labels.read(0, ["latents"])["latents"].shape[0]))
+
+    def _common(self, latents: int, phase: int = 0, speaker: int = 0) -> VocoderConfig:
+        stage = self.stage
+        return VocoderConfig(
+            latents=latents,
+            hop=self.labels.info.hop,
+            n_fft=stage.n_fft,
+            width=stage.width,
+            expansion=stage.expansion,
+            input_kernel=stage.input_kernel,
+            kernels=stage.kernels,
+            phase=phase,
+            speaker=speaker,
+            cartesian=stage.cartesian,
+        )
+
     def student(self) -> Vocoder:
         return Vocoder(self.config)
 
+    def drive(self, utterance: int, start: int, stop: int) -> dict[str, NDArray[np.float32]]:
+        """The student's inputs for these frames, by name."""
+        return {"latents": self.labels.cut(utterance, "latents", start, stop).astype(np.float32)}
+
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
-        """``latents`` [B,M,F], ``audio`` and ``mask`` [B,F*hop], the mask zero where context was cut."""
+        """The inputs, ``audio`` and ``mask`` [B,F*hop], the mask zero where context was cut."""
         hop, length = self.labels.info.hop, self.stage.schedule.frames
         drawn = self.segments.draw(step, self.stage.schedule.items, self.context)[rank::ranks]
-        latents, audio = [], []
+        rows = []
         for utterance, start in drawn:
-            stop = start + length
-            latents.append(self.labels.cut(utterance, "latents", start, stop))
-            audio.append(self.labels.cut(utterance, "audio", start * hop, stop * hop))
+            audio = self.labels.cut(utterance, "audio", start * hop, (start + length) * hop)
+            row = self.drive(utterance, start, start + length)
+            rows.append({**row, "audio": audio.astype(np.float32) * self.scale})
+        batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
         mask = np.repeat(self.segments.mask(drawn, self.context), hop, axis=1)
-        return {
-            "latents": torch.from_numpy(np.stack(latents).astype(np.float32)),
-            "audio": torch.from_numpy(np.stack(audio).astype(np.float32) * self.scale),
-            "mask": torch.from_numpy(mask),
-        }
+        return {**batch, "mask": torch.from_numpy(mask)}
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         weights = self.stage.loss
-        wave = self.overlap_add(student(batch["latents"])) * batch["mask"]
+        inputs = {name: value for name, value in batch.items() if name not in ("audio", "mask")}
+        wave = self.overlap_add(student(**inputs)) * batch["mask"]
         target = batch["audio"] * batch["mask"]
         rng = np.random.default_rng((self.stage.schedule.seed, step, 1))
         drawn = rng.permutation(weights.sizes)[: weights.draw]

