@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.text.base import PUNCTUATION, Phonemizer
+from edgevoice.text.clean import clean, speakable
+from edgevoice.text.normalise import normalise
+from edgevoice.text.sentences import sentences
 from edgevoice.text.table import TextTable, piper_table
 
 __all__ = [
@@ -11,8 +14,12 @@ __all__ = [
     "Phonemizer",
     "TextTable",
     "available",
+    "clean",
+    "normalise",
     "phonemizer",
     "piper_table",
+    "sentences",
+    "speakable",
 ]
 
 NAMES = ("espeak", "lexicon")
@@ -39,4 +46,16 @@ def available() -> list[tuple[str, bool, str]]:
     from edgevoice.text import espeak
 
     reason = espeak.missing()
-    return [("espeak", reason is None, reason or "libespeak-ng, GPL-3.0-or-later, every language it knows")]
+    damage = _lexicon_damage()
+    return [
+        ("espeak", reason is None, reason or "libespeak-ng (GPL-3.0-or-later), every language it knows"),
+        ("lexicon", damage is None, damage or "built in, American English"),
+    ]
+
+
+def _lexicon_damage() -> str | None:
+    try:
+        phonemizer("lexicon", "en-us").phonemize("Zyxo.")
+    except EdgevoiceError as error:
+        return str(error)
+    return None

@@ -1,4 +1,4 @@
-"""English words and how they are said: a sorted file, searched where it lies, and what derives from its words."""
+"""English words and how they are said: a sorted file, searched where it lies, and what derives from it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class Pronouncer:
 
     def known(self, word: str) -> list[str] | None:
         """The word itself, a form of a word in the dictionary, or two words written as one."""
-        return self.dictionary.get(word) or inflected(word, self.dictionary) or compound(word, self.dictionary)
+        return (
+            self.dictionary.get(word) or inflected(word, self.dictionary) or compound(word, self.dictionary)
+        )
 
     def guess(self, word: str) -> list[str]:
         if self._guesser is None:  # unknown words are rare: most processes never load it
@@ -141,12 +143,12 @@ def _base(words: Lookup, spellings: tuple[str, ...]) -> list[str] | None:
 
 
 def _y(word: str, ending: str) -> str:
-    """"cities" comes from "city"."""
+    """ "cities" comes from "city"."""
     return word[: -len(ending)] + "y" if word.endswith(ending) else ""
 
 
 def _single(stem: str) -> str:
-    """"stopped" comes from "stop"."""
+    """ "stopped" comes from "stop"."""
     return stem[:-1] if len(stem) > 2 and stem[-1] == stem[-2] else ""
 
 

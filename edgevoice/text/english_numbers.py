@@ -1,16 +1,21 @@
 """English number words.
 
-Written here because num2words, the known library for it, is LGPL and speaks 40 languages a device does not need.
+Written here because num2words, the known library for it, is LGPL, and a device needs one of its 40 languages.
 """
 
 from __future__ import annotations
 
-ONES = (
+
+def _list(text: str) -> list[str]:
+    return text.split()
+
+
+ONES = _list(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
     " seventeen eighteen nineteen"
-).split()
-TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-SCALES = ["", *"thousand million billion trillion quadrillion quintillion sextillion septillion octillion".split()]
+)
+TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+SCALES = _list("- thousand million billion trillion quadrillion quintillion sextillion septillion octillion")
 LIMIT = 10 ** (3 * len(SCALES))
 
 _ORDINALS = {
@@ -20,17 +25,17 @@ _ORDINALS = {
 
 
 def cardinal(number: int) -> str:
-    """``number`` in words: 1234 is "one thousand two hundred thirty four". Past the octillions, digit by digit."""
+    """1234 is "one thousand two hundred thirty four". Past the octillions, digit by digit."""
     if number < 0:
         return f"minus {cardinal(-number)}"
     if number >= LIMIT:
         return spell(str(number))
-    groups = []
+    groups: list[str] = []
     scale = 0
     while number or not groups:
         number, group = divmod(number, 1000)
         if group or (not number and scale == 0):
-            groups.append(f"{_hundreds(group)} {SCALES[scale]}".strip())
+            groups.append(f"{_hundreds(group)} {SCALES[scale]}" if scale else _hundreds(group))
         scale += 1
     return " ".join(reversed(groups))
 
@@ -70,20 +75,20 @@ def spell(digits: str) -> str:
 
 def digits(text: str) -> str:
     """A run of digits as one would read it: a number, unless it starts with a zero or is very long."""
-    if len(text) > 1 and text[0] == "0" or len(text) > 3 * len(SCALES):
+    if (len(text) > 1 and text[0] == "0") or len(text) > 3 * len(SCALES):
         return spell(text)
     return cardinal(int(text))
 
 
 def decimal(whole: str, fraction: str) -> str:
-    """"3", "14" is "three point one four"."""
+    """ "3", "14" is "three point one four"."""
     return f"{digits(whole or '0')} point {spell(fraction)}"
 
 
 def year(number: int) -> str:
-    """1999 is "nineteen ninety nine", 2005 "two thousand five", 1905 "nineteen oh five", 1900 "nineteen hundred"."""
+    """1999 is "nineteen ninety nine", 2005 "two thousand five", 1905 "nineteen oh five"."""
     high, low = divmod(number, 100)
-    if not 1000 <= number <= 2999 or high % 10 == 0 and low < 10:
+    if not 1000 <= number <= 2999 or (high % 10 == 0 and low < 10):
         return cardinal(number)
     if low == 0:
         return f"{below_hundred(high)} hundred"

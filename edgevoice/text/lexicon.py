@@ -1,4 +1,4 @@
-"""English phonemes without espeak-ng: a dictionary, rules and a small model, in espeak-ng's American notation.
+"""English phonemes without espeak-ng: a dictionary, rules, a small model; espeak-ng's American notation.
 
 Part of the base install, no library behind it. See ``data/LICENSES.md`` for where the data come from.
 """
@@ -12,8 +12,8 @@ import unicodedata
 from edgevoice.errors import EdgevoiceError
 from edgevoice.text import words
 from edgevoice.text.dictionary import Pronouncer
-from edgevoice.text.foreign import to_latin
 from edgevoice.text.english_numbers import digits
+from edgevoice.text.foreign import to_latin
 
 LANGUAGES = ("en", "en-us")
 
@@ -21,8 +21,8 @@ _TOKEN = re.compile(
     r"(?P<word>[A-Za-z]+(?:['-][A-Za-z]+)*'?)|(?P<number>[0-9]+)"
     r"|(?P<sign>[.,!?;:…—–]+)(?=$|[\s\"')\]}»”])|(?P<dash>—|--+)"
 )
-_TWO_CAPITALS = frozenset(
-    "no so go on or if in is it at to we he me my by of up do be as an hi ok oh mr ms dr st jr sr".split()
+_TWO_CAPITALS = words.word_set(
+    "no so go on or if in is it at to we he me my by of up do be as an hi ok oh mr ms dr st jr sr"
 )
 _VOWEL_START = re.compile("[ˈˌ]?[ɑæʌɔaɛɜeɪiouʊəɚɐᵻ]")
 _SPELT = 5  # a word of capitals up to this long that the dictionary lacks is spelled
@@ -87,7 +87,8 @@ class LexiconPhonemizer:
             return words.FIRST[word]
         if i == len(clause) - 1 and word in words.LAST:
             return words.LAST[word]
-        if word in words.WEAK and not (word == "a" and len(clause) == 1):
+        letter = word == "a" and (len(clause) == 1 or (clause[i] == "A" and i > 0 and not shouting))
+        if word in words.WEAK and not letter:
             return words.WEAK[word]
         if len(word.strip("'")) == 1:
             return words.LETTERS[word.strip("'")]
@@ -140,7 +141,7 @@ def _initials(word: str, shouting: bool, pronouncer: Pronouncer) -> bool:
         return False
     if not re.search("[aeiouy]", lower):
         return lower not in pronouncer.dictionary
-    if not word.isupper() or shouting and lower in pronouncer.dictionary:
+    if not word.isupper() or (shouting and lower in pronouncer.dictionary):
         return False
     if len(word) == 2:
         return lower not in _TWO_CAPITALS
@@ -151,5 +152,3 @@ def _spelled(word: str) -> str:
     """Letter names, the main stress on the last."""
     names = [words.LETTERS[letter] for letter in word]
     return "".join(name.replace("ˈ", "ˌ") for name in names[:-1]) + names[-1]
-
-

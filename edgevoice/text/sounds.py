@@ -13,14 +13,11 @@ VOWELS = (
     "ɚ", "ɐ", "ᵻ",
 )  # fmt: skip
 
-CODES = dict(
-    zip(
-        "bCdDfgh" "JklmnNp" "rsStTvw" "jzZFqx" "AaVOcWI" "ERei" "YyoXU" "u@361" "'_",
-        "b tʃ d ð f ɡ h dʒ k l m n ŋ p ɹ s ʃ t θ v w j z ʒ ɾ ʔ n̩ ɑː æ ʌ ɔː ɔ aʊ aɪ ɛ ɜː eɪ ɪ iː i oʊ ɔɪ ʊ uː ə ɚ ɐ ᵻ"
-        " ˈ ˌ".split(),
-        strict=True,
-    )
+_SOUNDS = (
+    "b tʃ d ð f ɡ h dʒ k l m n ŋ p ɹ s ʃ t θ v w j z ʒ ɾ ʔ n̩ ɑː æ ʌ ɔː ɔ aʊ aɪ ɛ ɜː eɪ ɪ iː i oʊ ɔɪ ʊ"
+    " uː ə ɚ ɐ ᵻ ˈ ˌ"
 )
+CODES = dict(zip("bCdDfghJklmnNprsStTvwjzZFqxAaVOcWIEReiYyoXUu@361'_", _SOUNDS.split(" "), strict=True))
 """One ASCII character for each sound and stress mark, as the dictionary file is written."""
 
 _DECODE = str.maketrans(CODES)
@@ -45,7 +42,8 @@ def decode(code: str) -> list[str]:
 def encode(symbols: Iterable[str]) -> str:
     """The dictionary's code for a word's symbols."""
     return "".join(
-        (_ENCODE[symbol[0]] + _ENCODE[symbol[1:]]) if symbol[0] in "ˈˌ" else _ENCODE[symbol] for symbol in symbols
+        (_ENCODE[symbol[0]] + _ENCODE[symbol[1:]]) if symbol[0] in "ˈˌ" else _ENCODE[symbol]
+        for symbol in symbols
     )
 
 
