@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import glob
 import hashlib
 import os
 import re
@@ -47,12 +48,15 @@ def read(path: str | Path, verify: bool = True) -> Bundle:
     checksums of the large files, for a release that was checked when it was installed.
     """
     root = Path(path)
-    raw = _manifest_bytes(root)
-    manifest = decode(raw, root)
-    _check_names(manifest, root)
-    _check_references(manifest, root)
-    for name, record in manifest.files.items():
-        _check_file(root / name, record, verify)
+    try:
+        raw = _manifest_bytes(root)
+        manifest = decode(raw, root)
+        _check_names(manifest, root)
+        _check_references(manifest, root)
+        for name, record in manifest.files.items():
+            _check_file(root / name, record, verify)
+    except OSError as error:
+        raise EdgevoiceError(f"cannot read {error.filename or root}: {error.strerror}") from None
     return Bundle(root, manifest, hashlib.sha256(raw).hexdigest())
 
 
@@ -84,9 +88,17 @@ def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> 
     ``path`` is replaced; any other folder that is not empty is refused.
     """
     target = Path(path)
-    refuse_foreign(target)
+    try:
+        refuse_foreign(target)
+        _write(target.resolve(), manifest, sources)
+    except OSError as error:
+        raise EdgevoiceError(f"cannot write {target}: {error.strerror or error}") from None
+    return read(target, verify=False)
+
+
+def _write(target: Path, manifest: Manifest, sources: Mapping[str, Path]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{target.name}.new-*"):  # what a killed run has left
+    for left in target.parent.glob(f".{glob.escape(target.name)}.new-*"):  # what a killed run has left
         shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     try:
@@ -98,7 +110,6 @@ def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> 
         replace_folder(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return read(target, verify=False)
 
 
 def refuse_foreign(target: Path) -> None:
