@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from compress.distil.config import DistilConfig, from_table
+from compress.distil.config import read_recipe
 from edgevoice.errors import EdgevoiceError
-
-
-def read_recipe(path: Path) -> DistilConfig:
-    """The ``[distil]`` table of a recipe file."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgevoiceError(f"cannot read the recipe {path}: {error}") from None
-    if "distil" not in tables:
-        raise EdgevoiceError(f"{path} has no [distil] table")
-    return from_table(DistilConfig, tables["distil"])
 
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="TOML file with a [distil] table")],
-    stage: Annotated[str, typer.Argument(help="vocoder, acoustic or encoder")],
+    stage: Annotated[str, typer.Argument(help="vocoder, acoustic, encoder, or text (the last two as one)")],
     labels: Annotated[Path, typer.Argument(help="folder made by compress.labels")],
     folder: Annotated[Path, typer.Argument(help="where checkpoints and curves go")],
     shards: Annotated[Optional[int], typer.Option(help="use only so many label shards")] = None,  # noqa: UP045
     grow: Annotated[bool, typer.Option(help="go on although there are more labels now")] = False,
+    until: Annotated[Optional[int], typer.Option(help="stop at this step; a later run goes on")] = None,  # noqa: UP045
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
     devices: Annotated[int, typer.Option(help="processes, or GPUs")] = 1,
     accelerator: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
@@ -47,8 +34,10 @@ def run(
     from compress.labels.store import Labels
 
     torch.set_num_threads(threads)
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     task = make_task(read_recipe(recipe), stage, Labels(labels, shards))
-    train(task, folder, Fabric(accelerator=accelerator, devices=devices), grow)
+    train(task, folder, Fabric(accelerator=accelerator, devices=devices), grow, until, lambda: bool(asked))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from edgevoice.errors import EdgevoiceError
@@ -156,3 +158,18 @@ def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
         elif value != defaults[name]:
             found[name] = value
     return found
+
+
+def read_recipe(path: Path) -> DistilConfig:
+    """The ``[distil]`` table of a recipe file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgevoiceError(f"cannot read the recipe {path}: {error}") from None
+    if "distil" not in tables:
+        raise EdgevoiceError(f"{path} has no [distil] table")
+    return from_table(DistilConfig, tables["distil"])

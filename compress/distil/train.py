@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +54,17 @@ def rate_at(step: int, schedule: Schedule) -> float:
 
 
 def train(
-    task: Task, folder: Path, fabric: Fabric | None = None, grow: bool = False, stop_at: int | None = None
+    task: Task,
+    folder: Path,
+    fabric: Fabric | None = None,
+    grow: bool = False,
+    stop_at: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train the task's student in ``folder``, going on from its checkpoint; returns the step reached.
 
-    ``grow``: go on although there are more label shards now. ``stop_at``: stop early, as a killed run would.
+    ``grow``: go on although there are more label shards now. ``stop_at``: stop early, to go on
+    later. ``stopped``: asked after each step; once true, the run is saved and ends.
     """
     schedule: Schedule = task.stage.schedule
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
@@ -100,7 +106,7 @@ def train(
 
     end = schedule.steps if stop_at is None else min(stop_at, schedule.steps)
     with _logs(folder, progress.step, fabric.is_global_zero) as log:
-        while progress.step < end:
+        while progress.step < end and not stopped():
             started = time.monotonic()
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(progress.step, schedule)

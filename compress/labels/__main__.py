@@ -36,10 +36,13 @@ def run(
     out: Annotated[Path, typer.Argument(help="folder of the label shards")],
     count: Annotated[int, typer.Option(help="sentences in all")] = 6000,
     texts: Annotated[Optional[Path], typer.Option(help="a text file, one sentence a line")] = None,  # noqa: UP045
+    held_out: Annotated[bool, typer.Option(help="the evaluation sentences, never for training")] = False,
     jobs: Annotated[int, typer.Option(help="processes, one core each")] = 1,
 ) -> None:
     """Make what is missing of the labels in OUT."""
-    if texts is None:
+    if held_out:
+        sentences, name = source.held_out()[:count], "held-out"
+    elif texts is None:
         sentences, name = list(islice(source.training(), count)), f"training-1-{source.revision()}"
     else:
         sentences = source.from_file(texts)[:count]

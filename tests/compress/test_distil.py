@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 from tiny_labels import HOP, RATE, tiny_labels  # noqa: E402
 
 from compress.distil import checkpoint  # noqa: E402
-from compress.distil.__main__ import read_recipe  # noqa: E402
 from compress.distil.config import (  # noqa: E402
     AcousticStage,
     DistilConfig,
@@ -22,6 +21,7 @@ from compress.distil.config import (  # noqa: E402
     VocoderLoss,
     VocoderStage,
     from_table,
+    read_recipe,
 )
 from compress.distil.losses import spectral  # noqa: E402
 from compress.distil.tasks import make_task  # noqa: E402
@@ -120,6 +120,15 @@ def test_a_killed_run_goes_on_from_the_last_checkpoint(
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on(labels: Labels, tmp_path: Path) -> None:
+    train(make_task(CONFIG, "vocoder", labels), tmp_path / "whole")
+    asked = iter([False, False, True])
+    folder = tmp_path / "parts"
+    assert train(make_task(CONFIG, "vocoder", labels), folder, stopped=lambda: next(asked)) == 2
+    train(make_task(CONFIG, "vocoder", labels), folder)
+    assert_same(weights(tmp_path / "whole"), weights(folder))
+
+
 def test_nan_stops_with_the_step_and_keeps_the_last_good_checkpoint(labels: Labels, tmp_path: Path) -> None:
     task = make_task(CONFIG, "vocoder", labels)
     train(task, tmp_path, stop_at=3)
@@ -148,7 +157,9 @@ def test_a_checkpoint_that_does_not_belong_is_refused(labels: Labels, tmp_path: 
         train(make_task(CONFIG, "acoustic", other), tmp_path / "run")
 
 
-def test_more_labels_are_taken_only_when_allowed_and_more_steps_always(labels: Labels, tmp_path: Path) -> None:
+def test_more_labels_are_taken_only_when_allowed_and_more_steps_always(
+    labels: Labels, tmp_path: Path
+) -> None:
     few = tiny_labels(tmp_path / "few", count=40)
     train(make_task(CONFIG, "acoustic", few), tmp_path / "run", stop_at=1)
     assert CONFIG.acoustic is not None
