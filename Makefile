@@ -66,7 +66,7 @@ imports: $(VENV)/.dev
 NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py
 
 test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
-	$(OLDEST)/bin/python -m pytest $(NOT_DEVICE:%=--ignore=tests/%) --bundles $(OLDEST)/bundles $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest $(NOT_DEVICE:%=--ignore=tests/%) --bundles=$(OLDEST)/bundles $(PYTEST_ARGS)
 
 test-wheels: $(VENV)/.dev
 	$(BIN)/python tests/project/wheels.py
