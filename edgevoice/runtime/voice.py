@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgevoice import bundle as bundles
 from edgevoice import text as front
 from edgevoice.bundle import Bundle
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
 from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
@@ -29,6 +29,10 @@ SENTENCE_LIMIT = 300
 
 PAUSE_SECONDS = 0.2
 
+SPEEDS = (0.1, 10.0)
+LONGEST_PAUSE = 60.0
+MOST_THREADS = 256
+
 
 class Voice:
     """A loaded bundle. One voice may serve several threads: what a stream knows lies in the stream."""
@@ -38,7 +42,7 @@ class Voice:
         self.sample_rate = bundle.manifest.voice.sample_rate
         self.stages, self._table, self._phonemizer = stages, table, phonemizer
         speakers = bundle.manifest.voice.speakers
-        self._rows = np.load(bundle.file(speakers.file), allow_pickle=False) if speakers else None
+        self._rows = _rows(bundle, speakers) if speakers else None
 
     @classmethod
     def load(
@@ -56,16 +60,15 @@ class Voice:
         """
         bundle = bundles.read(find(voice), verify)
         count = usable_cpus() if threads is None else threads
-        if count < 1:
-            raise EdgevoiceError(f"--threads {count} is no number of threads: give 1 or more")
+        if not 1 <= count <= MOST_THREADS:
+            raise EdgevoiceError(f"--threads {count} is not possible: give a number from 1 to {MOST_THREADS}")
         if own_process:
             share_pool(count)
         manifest = bundle.manifest
         engines: dict[str, Engine] = {
             stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages
         }
-        table = front.TextTable.from_dict(json.loads(bundle.file(manifest.text.file).read_bytes()))
-        return cls(bundle, Stages(manifest, **engines), table, _phonemizer(bundle))
+        return cls(bundle, Stages(manifest, **engines), _table(bundle), _phonemizer(bundle))
 
     @property
     def speakers(self) -> list[str]:
@@ -87,18 +90,15 @@ class Voice:
 
         speed: 2 is twice as fast; pause: seconds between sentences; speaker: a name, a number, or weights by
         name for a mixture; the same seed gives the same sound. ``note`` is told what was skipped.
-        Raises `EdgevoiceError`, before the first sound, for options that make no sense and for a text with
-        nothing to say.
+        Raises `EdgevoiceError`, before the first sound, for options that make no sense; `NothingToSay` for a
+        text without a word.
         """
-        if not (math.isfinite(speed) and speed > 0):
-            raise EdgevoiceError(f"speed {speed} is not possible: give a number above 0, such as 1.2")
-        if not (math.isfinite(pause) and pause >= 0):
-            raise EdgevoiceError(f"pause {pause} is not possible: give seconds, 0 or more")
+        _check_options(speed, pause, seed)
         conditions = self._conditions(speaker)
         sentences = self._sentences(text, note or (lambda _: None))
         first = next(sentences, None)
         if first is None:
-            raise EdgevoiceError("there is nothing to say in this text: it has no letters or numbers")
+            raise NothingToSay("there is nothing to say in this text: it has no letters or numbers")
         return self._speak(first, sentences, conditions, speed, pause, seed, chunks)
 
     def _speak(
@@ -121,13 +121,26 @@ class Voice:
 
     def _sentences(self, text: str, note: Callable[[str], None]) -> Iterator[npt.NDArray[np.int64]]:
         language = self.bundle.manifest.text.language
+        told: set[str] = set()
         for sentence in front.sentences(front.clean(text, note), language, SENTENCE_LIMIT):
-            phonemes = self._phonemizer.phonemize(front.normalise(sentence, language))
-            ids, skipped = self._table.encode(phonemes)
-            if skipped:
-                note(f"skipped {' '.join(sorted(set(skipped)))}: the voice has no such sound")
-            if front.speakable(phonemes):
-                yield ids
+            for part in self._words(sentence, language):
+                phonemes = self._phonemizer.phonemize(part)
+                ids, skipped = self._table.encode(phonemes)
+                if fresh := set(skipped) - told:
+                    note(f"skipped {' '.join(sorted(fresh))}: the voice has no such sound")
+                    told |= fresh
+                if front.speakable(phonemes):
+                    yield ids
+
+    @staticmethod
+    def _words(sentence: str, language: str) -> Iterator[str]:
+        # 300 characters of digits are 2,700 of words: cut once more, or the encoder's memory would show it.
+        words = front.normalise(sentence, language)
+        return (
+            iter([words])
+            if len(words) <= SENTENCE_LIMIT
+            else front.sentences(words, language, SENTENCE_LIMIT)
+        )
 
     def _conditions(self, speaker: Speaker) -> dict[str, Float]:
         table = self.bundle.manifest.voice.speakers
@@ -138,10 +151,20 @@ class Voice:
         return {"speaker": _mix(table, self._rows, speaker)[None]}
 
 
+def _check_options(speed: float, pause: float, seed: int) -> None:
+    slowest, fastest = SPEEDS
+    if not slowest <= speed <= fastest:
+        raise EdgevoiceError(f"speed {speed} is not possible: give a number from {slowest} to {fastest}")
+    if not 0 <= pause <= LONGEST_PAUSE:
+        raise EdgevoiceError(f"pause {pause} is not possible: give 0 to {LONGEST_PAUSE:.0f} seconds")
+    if seed < 0:
+        raise EdgevoiceError(f"seed {seed} is not possible: give a whole number, 0 or more")
+
+
 def _mix(table: Table, rows: Float, speaker: Speaker) -> Float:
     if isinstance(speaker, Mapping):
         total = sum(speaker.values())
-        if total <= 0 or min(speaker.values()) < 0:
+        if not (0 < total < math.inf and min(speaker.values()) >= 0):
             raise EdgevoiceError("a mixture of speakers needs weights of 0 or more that sum to more than 0")
         parts = [weight / total * rows[_row(table, name)] for name, weight in speaker.items()]
         return np.asarray(np.sum(parts, axis=0), np.float32)
@@ -157,6 +180,26 @@ def _row(table: Table, speaker: str | int | None) -> int:
         return int(speaker)
     some = ", ".join(table.names[:8]) + (" ..." if len(table.names) > 8 else "")
     raise EdgevoiceError(f"this voice has no speaker {speaker!r}: choose from {some}")
+
+
+def _rows(bundle: Bundle, table: Table) -> Float:
+    """The speakers' rows, f32 [names, width]."""
+    path = bundle.file(table.file)
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        rows = np.zeros(0)
+    if rows.ndim != 2 or len(rows) != len(table.names) or not 0 <= table.default < len(rows):
+        raise EdgevoiceError(f"{path} is no table of {len(table.names)} speakers: compress the voice again")
+    return np.asarray(rows, np.float32)
+
+
+def _table(bundle: Bundle) -> front.TextTable:
+    path = bundle.file(bundle.manifest.text.file)
+    try:
+        return front.TextTable.from_dict(json.loads(path.read_bytes()))
+    except (ValueError, TypeError, OSError):
+        raise EdgevoiceError(f"{path} is no table of symbols: compress the voice again") from None
 
 
 def _phonemizer(bundle: Bundle) -> front.Phonemizer:

@@ -25,16 +25,24 @@ class OnnxEngine:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        self._path = path
         try:
             self._session = ort.InferenceSession(str(path), _options(threads), ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exception classes share no public base
-            reason = str(error).splitlines()[0]
-            raise EdgevoiceError(f"ONNX Runtime {ort.__version__} cannot load {path}: {reason}") from None
+            raise _refusal("load", path, error) from None
         self.inputs = tuple(node.name for node in self._session.get_inputs())
 
     def run(self, feeds: Mapping[str, Array]) -> list[npt.NDArray[np.float32]]:
-        outputs: list[npt.NDArray[np.float32]] = self._session.run(None, feeds)
+        try:
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(None, feeds)
+        except Exception as error:
+            raise _refusal("run", self._path, error) from None
         return outputs
+
+
+def _refusal(verb: str, path: Path, error: Exception) -> EdgevoiceError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return EdgevoiceError(f"ONNX Runtime {ort.__version__} cannot {verb} {path}: {reason}")
 
 
 def _options(threads: int) -> ort.SessionOptions:
