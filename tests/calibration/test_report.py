@@ -1,0 +1,288 @@
+"""The report is one well-formed page that fetches nothing, and says what the bundle says."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import struct
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+from calibration import cli
+from calibration.quantize import quantize
+from calibration.report import charts, page, pictures, write
+from calibration.samples import Samples, folder_of, keep, read, remake
+from edgevoice import budget, bundle, manifest
+from edgevoice.bundle import Bundle
+from edgevoice.errors import EdgevoiceError
+from targets import load
+
+VOID = {"meta", "img", "br", "link"}
+TEXT = "One <b>bold</b> & two."
+
+
+@pytest.fixture(scope="module")
+def made(tiny_voice: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The tiny voice with an INT8 vocoder and every optional part of a manifest."""
+    import tiny_bundle
+
+    folder = tmp_path_factory.mktemp("report")
+    plain = bundle.read(tiny_bundle.make(tiny_voice, folder / "plain"))
+    vocoder = plain.manifest.stages["vocoder"]
+    whole = plain.file(vocoder.chosen)
+    rng = np.random.default_rng(0)
+    channels = _channels(whole)
+    windows = [{"latents": rng.normal(size=(1, channels, 40)).astype(np.float32)} for _ in range(8)]
+    small = folder / "vocoder.int8.cpu.onnx"
+    report = quantize(whole, small, windows)
+    figure = manifest.Measure(0.21, 0.18, 0.24, 8, "FP32")
+    rows = [
+        msgspec.structs.replace(vocoder.variants[0], milliseconds=40.0),
+        manifest.Variant(
+            small.name,
+            "int8",
+            "onnxruntime",
+            25.0,
+            {"log_mel_l1": figure},
+            report.operators,
+            {"post<x>": 0.5},
+        ),
+    ]
+    described = msgspec.structs.replace(
+        plain.manifest,
+        stages={
+            **plain.manifest.stages,
+            "vocoder": msgspec.structs.replace(
+                vocoder, variants=rows, chosen=small.name, reason="1.6 times & good"
+            ),
+        },
+        calibration=manifest.Calibration(24, "ab" * 32, "percentile", {"symbols": 1.0, "surprise": 0.1}),
+        quality={"log_mel_l1": figure},
+        failed_gate=["log_mel_l1 is 0.210, at most 0.1 is allowed"],
+    )
+    sources = {name: plain.file(name) for name in plain.manifest.files}
+    return bundle.write(folder / "made", described, {**sources, small.name: small})
+
+
+def _channels(path: Path) -> int:
+    import onnx
+
+    return int(onnx.load(str(path)).graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+
+
+def sounds(count: int, rate: int = 16000, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [0.1 * rng.normal(size=rate // 2).astype(np.float32) for _ in range(count)]
+
+
+SEARCHED = {
+    "ranking": [
+        {"group": {"name": "dec/res", "layers": ["r"], "share": 0.9}, "loss": 0.1},
+        {"group": {"name": "dec/post", "layers": ["p"], "share": 0.1}, "loss": 0.6},
+        {"group": {"name": "dec/late", "layers": ["l"], "share": 0.1}, "loss": None},
+    ],
+    "chosen": ["dec/res"], "left": {"dec/post": 0.6}, "exclude": ["p"], "loss": 0.1, "share": 0.9, "limit": 0.3,
+    "evaluations": 3, "complete": False, "curve": [[0.9, 0.1], [0.1, 0.6]],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole_page(made: Bundle) -> str:
+    samples = Samples(
+        16000,
+        (TEXT,),
+        {"fp32": sounds(1), "chosen": sounds(1, seed=1)},
+        {"vocoder": SEARCHED},
+        "edgevoice compress x",
+    )
+    return page(made, samples, budget.of(made.manifest, load("orin-nano-8gb")))
+
+
+class Checker(HTMLParser):
+    """Keeps the tags that are open, what is fetched, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def checked(text: str) -> Checker:
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    return checker
+
+
+def test_page_is_well_formed_and_fetches_nothing(whole_page: str):
+    found = checked(whole_page)
+    assert found.counts["audio"] == 2
+    assert found.counts["img"] == 3
+    assert found.fetched
+    assert all(value.startswith("data:") for value in found.fetched)
+    assert not re.search(r"url\(|@import|https?:", whole_page)
+
+
+def test_page_says_what_the_bundle_says(whole_page: str, made: Bundle):
+    text = checked(whole_page).text
+    for said in (
+        made.manifest.voice.name, TEXT, "failed the quality gate", "at most 0.1 is allowed", "1.6 times & good",
+        "0.180 to 0.240", "24 sentences", made.id, "edgevoice compress x", "ran out of time", "QLinearConv",
+        "orin_nano_8gb", "Judged on 8 sentences",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_a_bare_fp32_bundle_still_makes_a_page(made: Bundle):
+    stages = {
+        name: msgspec.structs.replace(stage, variants=stage.variants[:1], chosen=stage.variants[0].file)
+        for name, stage in made.manifest.stages.items()
+    }
+    bare = msgspec.structs.replace(made.manifest, stages=stages, calibration=None, quality={}, failed_gate=[])
+    text = checked(page(Bundle(made.path, bare, made.id), None, None)).text
+    assert "passed the quality gate" in text
+    assert "Nothing was calibrated" in text
+    assert "No samples" in text
+
+
+def test_left_out_layers_are_drawn_without_a_kept_search(made: Bundle):
+    assert "post&lt;x&gt;" in page(made, None, None)
+
+
+def test_samples_are_kept_whole_and_come_back(made: Bundle):
+    samples = Samples(
+        16000, ("a", "b"), {"fp32": sounds(2), "chosen": sounds(2, seed=2)}, {"vocoder": SEARCHED}, "x"
+    )
+    keep(made.path, samples)
+    keep(made.path, samples)
+    again = read(made.path)
+    assert again is not None
+    assert list(again.sounds) == ["fp32", "chosen"]
+    assert np.abs(again.sounds["chosen"][1] - samples.sounds["chosen"][1]).max() < 1e-4
+    assert again.sensitivity == samples.sensitivity
+    beside = {path.name for path in made.path.parent.iterdir() if path.name.startswith((".made", "made"))}
+    assert beside == {"made", "made.samples"}
+    bundle.read(made.path)
+
+
+def test_damaged_and_uneven_samples_are_refused(made: Bundle):
+    with pytest.raises(EdgevoiceError, match="one sound for each"):
+        keep(made.path, Samples(16000, ("a",), {"fp32": sounds(2)}))
+    keep(made.path, Samples(16000, ("a",), {"fp32": sounds(1)}))
+    for name, data in (("0.fp32.flac", b"no sound"), ("samples.json", b"{")):
+        (folder_of(made.path) / name).write_bytes(data)
+        with pytest.raises(EdgevoiceError, match="damaged"):
+            read(made.path)
+    assert read(made.path.parent / "other") is None
+
+
+def test_samples_are_remade_from_the_bundles_own_files(made: Bundle):
+    found = remake(made, ["hello there."])
+    assert list(found.sounds) == ["fp32", "chosen"]
+    first, second = found.sounds["fp32"][0], found.sounds["chosen"][0]
+    assert len(first) == len(second) > 0
+    assert not np.array_equal(first, second)
+
+
+def test_the_verb_writes_the_page(made: Bundle, tmp_path: Path):
+    app = typer.Typer()
+    app.command("other")(lambda: None)
+    cli.register(app)
+    out = tmp_path / "deep" / "report.html"
+    done = CliRunner().invoke(
+        app, ["report", str(made.path), "-o", str(out), "--text", "hello.", "--text", "you."]
+    )
+    assert done.exit_code == 0, done.output
+    assert checked(out.read_text()).counts["audio"] == 4
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EdgevoiceError, match="cannot be written"):
+        write(tmp_path / "file" / "report.html", "x")
+
+
+def numbers(svg: str, name: str) -> list[float]:
+    return [float(value) for value in re.findall(rf'{name}="(-?[\d.]+)"', svg)]
+
+
+def test_charts_stay_in_their_box():
+    rows = [charts.Bar(f"layer {'x' * 80} {k}", k / 7, f"{k / 7:.2f}") for k in range(8)]
+    points = [charts.Point(k, 0.1 * k % 0.35, f"point {k}") for k in range(9)]
+    drawn = (
+        charts.bars(rows, "bars", 0.5, "limit"),
+        charts.scatter(points, "scatter", "across", "up", 0.2, front=True),
+        charts.stacked(rows[:4], 2.0, 10.0, "stack", "budget"),
+    )
+    for svg in drawn:
+        box = ElementTree.fromstring(svg).attrib["viewBox"].split()
+        wide, high = float(box[2]), float(box[3])
+        assert all(0 <= x <= wide for x in numbers(svg, "x") + numbers(svg, "cx") + numbers(svg, "x2"))
+        assert all(0 <= y <= high for y in numbers(svg, "y") + numbers(svg, "cy") + numbers(svg, "y2"))
+
+
+def test_charts_take_zeros_and_nothing():
+    assert "<svg" in charts.bars([], "none")
+    assert "nan" not in charts.bars([charts.Bar("a", 0.0, "0")], "zero")
+    assert "nan" not in charts.scatter([charts.Point(0.0, 0.0)], "zero", "x", "y")
+
+
+def test_the_front_is_the_lower_right_edge():
+    points = [charts.Point(1, 1), charts.Point(2, 3), charts.Point(3, 2), charts.Point(4, 4)]
+    assert [(p.x, p.y) for p in charts._front(points)] == [(1, 1), (3, 2), (4, 4)]
+
+
+def png(uri: str) -> np.ndarray:
+    data = base64.b64decode(uri.partition(",")[2])
+    wide, high = struct.unpack(">II", data[16:24])
+    start = data.index(b"IDAT")
+    size = struct.unpack(">I", data[start - 4 : start])[0]
+    rows = np.frombuffer(zlib.decompress(data[start + 4 : start + 4 + size]), np.uint8)
+    return rows.reshape(high, 3 * wide + 1)[:, 1:].reshape(high, wide, 3)
+
+
+def test_spectrogram_has_low_tones_at_the_bottom_and_equal_sounds_make_white():
+    rate = 16000
+    low = np.sin(2 * np.pi * 200 * np.arange(rate) / rate)
+    light = png(pictures.spectrogram(low, rate)).astype(int).sum(axis=2).mean(axis=1)
+    assert light.argmax() > 0.8 * light.size
+    same = pictures.difference(low, low, rate)
+    assert same is not None
+    assert np.all(png(same) == 247)
+    assert pictures.difference(low, low[: rate // 2], rate) is None
+
+
+def test_sounds_are_flac_that_plays_back():
+    sound = sounds(1)[0]
+    data = base64.b64decode(pictures.audio(sound, 16000).partition(",")[2])
+    again, rate = soundfile.read(io.BytesIO(data))
+    assert rate == 16000
+    assert np.abs(again - sound).max() < 1e-4
