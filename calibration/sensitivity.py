@@ -175,14 +175,14 @@ def search(
     """Rank the groups and find the set with most multiplications whose loss is at most ``limit``.
 
     render: makes waveforms of sentences that calibration did not see from a stage's file, through the FP32
-    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: after that long no
+    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: after that much CPU time no
     further evaluation starts; groups not yet ranked stay in floating point. options:
     `calibration.quantize.quantize`'s form, method, percentile, reduce_range, op_types.
     """
     if not groups:
         raise EdgevoiceError(f"{model} has no layers that INT8 could touch")
     judge = _Evaluator(Path(model), render, rate, groups, histograms, Path(state) if state else None, options)
-    end = time.monotonic() + seconds if seconds is not None else float("inf")
+    end = time.process_time() + seconds if seconds is not None else float("inf")
     ranking = _rank(judge, groups, end)
     order = [entry.group.name for entry in ranking if entry.loss is not None and entry.loss <= limit]
     chosen, finished = _largest(judge, order, limit, end)
@@ -204,7 +204,7 @@ def _rank(judge: _Evaluator, groups: Sequence[Group], end: float) -> list[Ranked
     """The groups with most work first, so that running out of time costs little; sorted by harm for work."""
     rows = []
     for group in track(sorted(groups, key=lambda g: -g.share), "sensitivity: layers alone"):
-        late = time.monotonic() > end and "\n".join([group.name]) not in judge.known
+        late = time.process_time() > end and "\n".join([group.name]) not in judge.known
         rows.append(Ranked(group, None if late else judge.loss([group.name])))
     return sorted(rows, key=_harm)
 
@@ -218,7 +218,7 @@ def _largest(judge: _Evaluator, order: list[str], limit: float, end: float) -> t
     """The longest passing beginning of ``order`` by bisection, then what else still fits, one by one."""
     passing, failing = 0, len(order) + 1
     while failing - passing > 1:
-        if time.monotonic() > end:
+        if time.process_time() > end:
             return order[:passing], False
         middle = len(order) if failing > len(order) and passing == 0 else (passing + failing) // 2
         if judge.loss(order[:middle]) <= limit:
@@ -227,7 +227,7 @@ def _largest(judge: _Evaluator, order: list[str], limit: float, end: float) -> t
             failing = middle
     chosen = order[:passing]
     for name in track(order[passing + 1 :], "sensitivity: adding layers"):
-        if time.monotonic() > end:
+        if time.process_time() > end:
             return chosen, False
         if judge.loss([*chosen, name]) <= limit:
             chosen.append(name)

@@ -91,7 +91,8 @@ SEARCHED = {
         {"group": {"name": "dec/post", "layers": ["p"], "share": 0.1}, "loss": 0.6},
         {"group": {"name": "dec/late", "layers": ["l"], "share": 0.1}, "loss": None},
     ],
-    "chosen": ["dec/res"], "left": {"dec/post": 0.6}, "exclude": ["p"], "loss": 0.1, "share": 0.9, "limit": 0.3,
+    "chosen": ["dec/res"], "left": {"dec/post": 0.6}, "exclude": ["p"], "loss": 0.1, "share": 0.9,
+    "limit": 0.3,
     "evaluations": 3, "complete": False, "curve": [[0.9, 0.1], [0.1, 0.6]],
 }  # fmt: skip
 
@@ -153,7 +154,8 @@ def test_page_is_well_formed_and_fetches_nothing(whole_page: str):
 def test_page_says_what_the_bundle_says(whole_page: str, made: Bundle):
     text = checked(whole_page).text
     for said in (
-        made.manifest.voice.name, TEXT, "failed the quality gate", "at most 0.1 is allowed", "1.6 times & good",
+        made.manifest.voice.name, TEXT, "failed the quality gate", "at most 0.1 is allowed",
+        "1.6 times & good",
         "0.180 to 0.240", "24 sentences", made.id, "edgevoice compress x", "ran out of time", "QLinearConv",
         "orin_nano_8gb", "Judged on 8 sentences",
     ):  # fmt: skip
