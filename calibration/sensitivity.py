@@ -175,8 +175,8 @@ def search(
     """Rank the groups and find the set with most multiplications whose loss is at most ``limit``.
 
     render: makes waveforms of sentences that calibration did not see from a stage's file, through the FP32
-    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: after that much CPU time no
-    further evaluation starts; groups not yet ranked stay in floating point. options:
+    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: of CPU time, after which
+    no further evaluation starts; groups not yet ranked stay in floating point. options:
     `calibration.quantize.quantize`'s form, method, percentile, reduce_range, op_types.
     """
     if not groups:

@@ -29,7 +29,7 @@ class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """INT8: how ranges are found, on how many sentences, and which stages are tried.
 
     ``limit``: the log-mel L1 to FP32, in nepers, that one stage may lose. Where all of a stage in INT8 loses
-    more, ``search_seconds`` go into finding its largest set of layers that does not; 0 does without.
+    more, ``search_seconds`` of CPU time go into finding its largest set of layers that does not.
     """
 
     method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"

@@ -16,7 +16,7 @@ from calibration.half import fp16, scan
 from calibration.measures.spectral import log_mel_l1
 from calibration.quantize import measure_ranges, prepare, quantize
 from calibration.ranges import Histogram
-from calibration.sensitivity import search
+from calibration.sensitivity import Sensitivity, search
 from compress import judge
 from compress.draft import Draft, Feeds, Float, Spoken
 from compress.recipe import Quantize, Recipe
@@ -117,9 +117,7 @@ class _Int8:
         if lost > self._settings.limit and self._settings.search_seconds:
             found = self._search(ranges)
             if not found.chosen:
-                raise EdgevoiceError(
-                    f"all in INT8 loses {lost:.2f} log-mel L1, and each layer more than {found.limit:g}"
-                )
+                raise EdgevoiceError(_hopeless(lost, found))
             left = found.left
             done = self._quantize(path, ranges, found.exclude)
         return {"operators": done.operators, "left": left}
@@ -130,7 +128,7 @@ class _Int8:
             self._plain, path, form=self._form, method=method, exclude=exclude, histograms=ranges
         )
 
-    def _search(self, ranges: Mapping[str, Histogram]) -> Any:
+    def _search(self, ranges: Mapping[str, Histogram]) -> Sensitivity:
         return search(
             self._plain,
             self._render,
@@ -157,3 +155,12 @@ class _Int8:
         if self._stage == "encoder":
             return [dict(window) for window in data.whole(feeds)]
         return [dict(window) for window in data.windows(feeds, WINDOW)]
+
+
+def _hopeless(lost: float, found: Sensitivity) -> str:
+    measured = [entry for entry in found.ranking if entry.loss is not None]
+    rest = "" if found.complete else f", of {len(found.ranking)}, when the time given to the search ran out"
+    return (
+        f"all in INT8 loses {lost:.2f} log-mel L1, and each of {len(measured)} layers tried alone{rest}, "
+        f"more than {found.limit:g}"
+    )
