@@ -20,14 +20,21 @@ def find(voice: str | Path | None) -> Path:
     if voice is None:
         missing = "this package holds no voice yet: name one with --voice, or make one with `make demo`"
         return _packaged(DEFAULT, missing)
-    path = Path(voice)
+    try:
+        found = _on_disk(Path(voice))
+    except OSError as error:
+        raise EdgevoiceError(f"cannot read {voice}: {error.strerror}") from None
+    return found or _packaged(str(voice), f"{voice} does not exist: name a bundle or a deployed folder")
+
+
+def _on_disk(path: Path) -> Path | None:
     if (path / MANIFEST).is_file():
         return path
     if is_deployed(path):
         return resolve(path)
     if path.exists():
         raise EdgevoiceError(f"{path} is neither a bundle nor a deployed folder: it has no {MANIFEST}")
-    return _packaged(str(voice), f"{voice} does not exist: name a bundle or a deployed folder")
+    return None
 
 
 def _packaged(name: str, otherwise: str) -> Path:
