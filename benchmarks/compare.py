@@ -1,0 +1,122 @@
+"""edgevoice and its peers on one voice: same sentences, same threads, one run, in turns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks import provenance, report
+from benchmarks.engines import ENGINES, OURS, Contestant
+from benchmarks.measure import WARM_UPS, run
+from benchmarks.sentences import groups
+from edgevoice.errors import EdgevoiceError
+
+LEAST_RUNS = 10
+
+NOTES = (
+    "Every engine's time goes from letters to samples, phonemes included.",
+    "First sound: 50 ms of sound behind the leading silence (below -50 dBFS) have arrived; the same for all.",
+    "Cold: a new process each, from its first line; the files may lie in the disk cache.",
+    "Peak memory: VmHWM of a process that spoke a sentence of each length.",
+    "Ratios: peer / ours, round by round; in brackets 5th to 95th percentile of the rounds.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return _compare(options)
+    except EdgevoiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="peers.py", description=__doc__)
+    parser.add_argument("--voice", type=Path, help="the Piper voice, NAME.onnx, for the peers")
+    parser.add_argument(
+        "--bundle", type=Path, action="append", default=[], help="ours; may be given several times"
+    )
+    parser.add_argument("--engines", default=",".join(ENGINES), help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=LEAST_RUNS, help=f"at least {LEAST_RUNS}")
+    parser.add_argument(
+        "--sentences", type=Path, help="a file, one sentence a line; default: those of `edgevoice bench`"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there too")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> int:
+    if options.runs < LEAST_RUNS or options.threads < 1:
+        raise EdgevoiceError(f"give --threads 1 or more, and --runs {LEAST_RUNS} or more")
+    texts, voice = groups(options.sentences), _voice(options.voice)
+    facts = provenance.collect(options.threads, voice, options.bundle)
+    with tempfile.TemporaryDirectory() as scratch:
+        contestants = line_up(options.engines.split(","), voice, options.bundle, Path(scratch))
+        samples, about, working = run(contestants, texts, options.threads, options.runs)
+    rows = report.summary(samples, contestants)
+    engines = {name: {"about": about[name], "working_threads": working[name]} for name in about}
+    _print(facts, engines, report.table(rows, contestants), options)
+    if options.json:
+        found = {"provenance": facts, "engines": engines, "sentences": texts}
+        report.write(options.json, json.dumps({**found, "rows": rows, "samples": samples}, indent=1))
+    return 0
+
+
+def _voice(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    for file in (path, path.with_name(path.name + ".json")):
+        if not file.is_file():
+            raise EdgevoiceError(f"{file} does not exist: --voice names NAME.onnx, NAME.onnx.json beside it")
+    return path.absolute()
+
+
+def line_up(
+    names: Sequence[str], voice: Path | None, bundles: Sequence[Path], scratch: Path
+) -> list[Contestant]:
+    """The table's columns. Raises `EdgevoiceError` for an engine that has nothing to speak with."""
+    found = []
+    for name in names:
+        if name not in ENGINES:
+            raise EdgevoiceError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}")
+        prepare = import_module(ENGINES[name]).prepare
+        if name == OURS:
+            if not bundles:
+                raise EdgevoiceError("name a bundle with --bundle, or leave edgevoice out with --engines")
+            titles = _titles(bundles)
+            found += [
+                Contestant(title, ENGINES[name], prepare(path, scratch), ours=True)
+                for title, path in zip(titles, bundles, strict=True)
+            ]
+        elif voice is None:
+            raise EdgevoiceError(f"{name} needs --voice NAME.onnx, or leave it out with --engines")
+        else:
+            found.append(Contestant(name, ENGINES[name], prepare(voice, scratch)))
+    return found
+
+
+def _titles(bundles: Sequence[Path]) -> list[str]:
+    if len(bundles) == 1:
+        return [OURS]
+    names = [path.absolute().name for path in bundles]
+    return names if len(set(names)) == len(names) else [str(path) for path in bundles]
+
+
+def _print(
+    facts: dict[str, Any], engines: dict[str, Any], lines: list[list[str]], options: argparse.Namespace
+) -> None:
+    print("\n".join(provenance.lines(facts)))
+    for name, row in engines.items():
+        print(f"{name}: {row['about']}; threads that worked: {row['working_threads']}")
+    print(f"{options.runs} runs each, in turns, after {WARM_UPS} warm-up runs.\n")
+    print(report.markdown(lines) if options.markdown else report.text(lines))
+    print("\n" + "\n".join(NOTES))
