@@ -23,6 +23,7 @@ from edgevoice.text.guess import Guesser, Weights
 from edgevoice.text.sounds import encode
 
 EXTRA = Path(__file__).with_name("extra.txt")
+NOTICE = b"# From the CMU Pronouncing Dictionary, (C) 1993-2015 Carnegie Mellon University: see LICENSES.md\n"
 ALIGNED_ON = 12_000
 HELD_OUT = 20
 
@@ -44,7 +45,7 @@ def main(
     kept = underived(said)
     lines = sorted(f"{word}\t{encode(symbols)}\n".encode() for word, symbols in kept.items())
     out.mkdir(parents=True, exist_ok=True)
-    (out / WORDS).write_bytes(b"".join(lines))
+    (out / WORDS).write_bytes(b"".join([NOTICE, *lines]))
     print(f"{len(said)} words, {len(kept)} written, {sum(map(len, lines))} bytes")
     if epochs:
         labelled = [(word, by_letter(word, phones[word], cut)) for word, cut in chunks.items() if cut]

@@ -138,6 +138,8 @@ def _vowel(sound: _Sound, before: _Sound, after: _Sound, pre: bool) -> str:
         return ("ɚ" if weak else "ɜː") + ("ɹ" if after.vowel else "")
     if phone == "AE" and weak and not sound.start and sound.rest.startswith(("ad", "acc", "ack", "acq")):
         return "ɐ"
+    if phone == "IY" and after.phone == "AH" and after.stress == "0" and sound.rest not in ("eal", "eals"):
+        return "i"  # "idea": aɪdˈiə
     if after.phone == "R":
         return _before_r(sound, after)
     if phone in ("AA", "AO") and _SHORT_O.match(sound.rest):

@@ -9,8 +9,8 @@ def _words(text: str) -> frozenset[str]:
 
 NEVER_LAST = {
     "en": _words(
-        "mr mrs ms dr prof st mt ft rev hon gen col capt cmdr lt sgt maj gov sen rep pres messrs e.g i.e eg ie cf"
-        " vs viz approx ca"
+        "mr mrs ms dr prof st mt ft rev hon gen col capt cmdr lt sgt maj gov sen rep pres messrs"
+        " e.g i.e eg ie cf vs viz approx ca"
     ),
     "de": _words("hr fr dr prof z.b z.t d.h u.a bzw ca evtl ggf inkl str vgl zzgl s.o s.u i.d.r o.ä sog"),
     "fr": _words("m mm mme mmes mlle dr pr st ste cf p.ex env"),
@@ -28,9 +28,9 @@ BEFORE_NUMBER = _words(
 
 SOMETIMES_LAST = {
     "en": _words(
-        "etc inc ltd co corp jr sr bros a.m p.m am pm dept univ assn ave blvd rd est jan feb mar apr jun jul aug"
-    )
-    | _words("sep sept oct nov dec sec hr hrs tue thu esq ph.d m.d b.c a.d"),
+        "etc inc ltd co corp jr sr bros a.m p.m am pm dept univ assn ave blvd rd est jan feb mar apr jun jul"
+        " aug sep sept oct nov dec sec hr hrs tue thu esq ph.d m.d b.c a.d"
+    ),
     "de": _words("usw etc u.s.w gmbh jan feb jun jul aug sep okt nov dez"),
     "fr": _words("etc janv févr juil sept oct nov déc"),
     "es": _words("etc ee.uu"),

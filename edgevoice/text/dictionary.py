@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import mmap
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ LETTERS = "en-us.letters.npz"
 
 _HISSES = frozenset(("s", "z", "ʃ", "ʒ", "tʃ", "dʒ"))
 _VOICELESS = frozenset(("p", "t", "k", "f", "θ", "s", "ʃ", "tʃ"))
+_BLOCK = 8192  # bytes between the words of the index
 _CACHED = 4096
 _PART = 4  # letters of the shorter part of a compound: shorter ones find names inside names
 
@@ -29,7 +31,10 @@ class Lookup(Protocol):
 
 
 class Dictionary:
-    """Words of the file alone. The file is mapped, so only the pages that a look-up touches take memory."""
+    """Words of the file alone: a line of notice, then ``word TAB code`` lines sorted by bytes.
+
+    The file is mapped, so only the pages that a look-up touches take memory.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -37,23 +42,27 @@ class Dictionary:
                 self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise EdgevoiceError(f"the English dictionary {path} cannot be read: {error}") from None
+        self._starts: list[int] = []
+        self._firsts: list[bytes] = []
+        for at in range(0, len(self._lines), _BLOCK):
+            start = self._lines.find(b"\n", at)
+            tab = self._lines.find(b"\t", start)
+            if 0 <= start < tab:
+                self._starts.append(start)
+                self._firsts.append(self._lines[start + 1 : tab])
 
     def get(self, word: str, /) -> list[str] | None:
-        """Symbols of ``word`` (lower case), or None. Lines are ``word TAB code``, sorted by bytes."""
-        key = word.encode() + b"\t"
-        lines = self._lines
-        low, high = 0, len(lines)
-        while low < high:
-            start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = lines.find(b"\n", start)
-            line = lines[start:end]
-            if line.startswith(key):
-                return decode(line[len(key) :].decode())
-            if line < key:
-                low = end + 1
-            else:
-                high = start
-        return None
+        """Symbols of ``word`` (lower case), or None."""
+        key = word.encode()
+        block = bisect.bisect_right(self._firsts, key) - 1
+        if block < 0:
+            return None
+        until = self._starts[block + 1] if block + 1 < len(self._starts) else len(self._lines)
+        found = self._lines.find(b"\n" + key + b"\t", self._starts[block], until + 1)
+        if found < 0:
+            return None
+        start = found + len(key) + 2
+        return decode(self._lines[start : self._lines.find(b"\n", start)].decode())
 
     def __contains__(self, word: str) -> bool:
         return self.get(word) is not None
@@ -109,11 +118,13 @@ def load_guesser(path: Path) -> Guesser:
 def inflected(word: str, words: Lookup) -> list[str] | None:
     """Plurals, possessives, "-ed" and "-ing" of a word in the dictionary."""
     if word.endswith("'s"):
-        return _with_s(words.get(word[:-2]) or inflected(word[:-2], words))
+        base = words.get(word[:-2]) or inflected(word[:-2], words)
+        return with_s(base) if base else None
     if word.endswith("'"):
         return words.get(word[:-1]) or inflected(word[:-1], words)
     if word.endswith("s") and not word.endswith("ss"):
-        return _with_s(_base(words, (word[:-1], word[:-2] * word.endswith("es"), _y(word, "ies"))))
+        base = _base(words, (word[:-1], word[:-2] * word.endswith("es"), _y(word, "ies")))
+        return with_s(base) if base else None
     if word.endswith("ed"):
         return _with_ed(_base(words, (word[:-1], word[:-2], _single(word[:-2]), _y(word, "ied"))), word)
     if word.endswith("ing"):
@@ -152,9 +163,8 @@ def _single(stem: str) -> str:
     return stem[:-1] if len(stem) > 2 and stem[-1] == stem[-2] else ""
 
 
-def _with_s(base: list[str] | None) -> list[str] | None:
-    if not base:
-        return None
+def with_s(base: list[str]) -> list[str]:
+    """The sound of a plural or possessive s."""
     if base[-1] in _HISSES:
         return [*base, "ᵻ", "z"]
     return [*base, "s" if base[-1] in _VOICELESS else "z"]

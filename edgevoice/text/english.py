@@ -40,10 +40,10 @@ _ROMAN = re.compile(
     r" (?P<numeral>[IVXL]{2,}|[VXL]|I(?=$|[.,:;)]| of | and ))(?!\w)"
 )
 _KING = re.compile(
-    r"\b(?P<head>Henry|Elizabeth|Charles|George|Edward|William|James|Richard|Louis|Philip|Frederick|Peter|Catherine"
-    r"|Nicholas|Alexander|Pius|Benedict|Francis|Gregory|Leo|Innocent|Clement|Urban|Ramses|Ptolemy|John Paul|Pope John"
-    r"|Napoleon|Wilhelm|Ivan|Mary|Robert|David|Constantine|Otto|Leopold|Albert|Christian|Gustav|Darius|Xerxes)"
-    r" (?P<numeral>[IVX]{2,}|V|X)\b"
+    r"\b(?P<head>Henry|Elizabeth|Charles|George|Edward|William|James|Richard|Louis|Philip|Frederick|Peter"
+    r"|Catherine|Nicholas|Alexander|Pius|Benedict|Francis|Gregory|Leo|Innocent|Clement|Urban|Ramses|Ptolemy"
+    r"|John Paul|Pope John|Napoleon|Wilhelm|Ivan|Mary|Robert|David|Constantine|Otto|Leopold|Albert|Christian"
+    r"|Gustav|Darius|Xerxes) (?P<numeral>[IVX]{2,}|V|X)\b"
 )
 _ROMANS = {"I": 1, "V": 5, "X": 10, "L": 50}
 _VALID_ROMAN = re.compile(r"X{0,4}(?:IX|IV|V?I{0,3})|L(?:X{0,3})(?:IX|IV|V?I{0,3})|XL(?:IX|IV|V?I{0,3})")
@@ -194,8 +194,8 @@ _STEPS: tuple[Callable[[str], str], ...] = (
     _romans,
     _initials,
     money,
-    amounts.measures,
     amounts.fractions,
+    amounts.measures,
     _signs,
     time.years,
     amounts.numbers,

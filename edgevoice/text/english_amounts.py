@@ -28,12 +28,14 @@ _INCHES = re.compile(
 
 _FRACTION = re.compile(
     r"(?<![\w./])(?:(?P<whole>[0-9]+)[ -])?(?P<top>[0-9]{1,2})[/⁄](?P<bottom>[0-9]{1,3})(?![\w/⁄]|[.,][0-9])"
+    rf"(?: (?P<unit>{_UNIT})(?![\w/]))?"
 )
 _ORDINAL = re.compile(r"(?<![\w.,])(?P<number>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:st|nd|rd|th)\b")
 _TIMES = re.compile(r"(?<=[0-9]) ?[x×] ?(?=[0-9])")
 _FOLD = re.compile(rf"{_NUMBER}[x×](?!\w)")
 _RANGE = re.compile(
-    rf"(?<![\w.,/–—-])(?P<a>{NUMBER}) ?[-–—] ?(?P<b>[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?)(?![\w/–—-]|[.,][0-9])"
+    rf"(?<![\w.,/–—-])(?P<a>{NUMBER}) ?[-–—] ?(?P<b>[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?)"
+    r"(?![\w/–—-]|[.,][0-9])"
 )
 _POWER = re.compile(r"(?<=[0-9])\^(?P<power>-?[0-9]+)")
 _EXPONENT = re.compile(r"(?<![\w.])(?P<number>[0-9]+(?:\.[0-9]+)?)[eE](?P<power>[+-]?[0-9]+)\b")
@@ -56,7 +58,7 @@ def is_one(number: str) -> bool:
 
 
 def ungroup(text: str) -> str:
-    """Thin spaces and apostrophes between groups of three digits are not said; nor are vulgar fractions signs."""
+    """Thin spaces and apostrophes between groups of three digits go; a fraction sign becomes two numbers."""
     text = _GROUPED.sub(lambda m: re.sub("[^0-9]", "", m.group()), text)
     for sign, plain in FRACTIONS.items():
         if sign in text:
@@ -102,9 +104,9 @@ def _fraction(found: re.Match[str]) -> str:
         name = {2: "half", 4: "quarter"}.get(bottom) or ordinal(bottom).replace(" ", "-")
         many = "halves" if bottom == 2 else name + "s"
         words = f"{cardinal(top)} {name if top == 1 else many}"
-    if not found["whole"]:
-        return words
-    return f"{digits(found['whole'])} and {re.sub('^one ', 'a ', words)}"
+    if found["whole"]:
+        words = f"{digits(found['whole'])} and {re.sub('^one ', 'a ', words)}"
+    return f"{words} {UNITS[found['unit']][1 if found['whole'] else 0]}" if found["unit"] else words
 
 
 def numbers(text: str) -> str:

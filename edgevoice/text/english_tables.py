@@ -36,7 +36,7 @@ NUMBERED = _table(
 
 def _units(text: str) -> dict[str, tuple[str, str]]:
     """Signs, then what one and many of it are called; many is one with an s unless it is given."""
-    units = {}
+    units: dict[str, tuple[str, str]] = {}
     for line in text.strip().splitlines():
         signs, names = line.split(" = ")
         one, _, many = names.partition(" / ")

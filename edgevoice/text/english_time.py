@@ -37,9 +37,7 @@ _ANY_YEAR = "1[1-9][0-9]{2}|20[0-9]{2}"
 _YEAR_RANGE = re.compile(
     rf"(?<![\w.,$€£/-])(?P<a>{_ANY_YEAR}) ?[-–—] ?(?P<b>{_ANY_YEAR}|[0-9]{{2}})(?![\w%-]|[.,][0-9])"
 )
-_BARE_YEAR = re.compile(
-    r"(?<![\w.,$€£+/#-])(?P<year>19[0-9]{2}|20[0-9]{2})(?![\w%°-]|[.,:/][0-9]| ?(?:kg|km|m|g|ms|GB|MB|W|V|Hz))"
-)
+_BARE_YEAR = re.compile(r"(?<![\w.,$€£+/#-])(?P<year>19[0-9]{2}|20[0-9]{2})(?![\w%°-]|[.,:/][0-9])")
 
 _HALF = r"(?P<half>[AaPp]\.[Mm]\b\.?|[AaPp][Mm]\b)"
 _CLOCK = re.compile(

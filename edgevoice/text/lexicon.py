@@ -11,9 +11,10 @@ import unicodedata
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.text import words
-from edgevoice.text.dictionary import Pronouncer
+from edgevoice.text.dictionary import Pronouncer, with_s
 from edgevoice.text.english_numbers import digits
 from edgevoice.text.foreign import to_latin
+from edgevoice.text.sounds import split
 
 LANGUAGES = ("en", "en-us")
 
@@ -25,6 +26,8 @@ _TWO_CAPITALS = words.word_set(
     "no so go on or if in is it at to we he me my by of up do be as an hi ok oh mr ms dr st jr sr"
 )
 _VOWEL_START = re.compile("[ˈˌ]?[ɑæʌɔaɛɜeɪiouʊəɚɐᵻ]")
+_HUMP = re.compile("[A-Z']+(?![a-z])|[A-Z]?[a-z']+")
+_PLURAL = re.compile("([A-Z]{2,})'?s")
 _SPELT = 5  # a word of capitals up to this long that the dictionary lacks is spelled
 
 
@@ -75,12 +78,20 @@ class LexiconPhonemizer:
                 i += 1
         return out
 
+    def _joined(self, parts: list[str], shouting: bool) -> str:
+        """Parts of "well-known" or "ChatGPT", which espeak writes as one word."""
+        lower = [part.lower() for part in parts]
+        said = [self._word(parts, lower, i, shouting) for i in range(len(parts))]
+        return "".join(map(_linked, lower, said, [*said[1:], ""]))
+
     def _word(self, clause: list[str], lower: list[str], i: int, shouting: bool) -> str:
         word = lower[i]
-        if "-" in word:  # espeak writes "well-known" as one
-            parts = clause[i].split("-")
-            low = word.split("-")
-            return "".join(self._word(parts, low, k, shouting) for k in range(len(parts)))
+        parts = _parts(clause[i], self._pronouncer)
+        if len(parts) > 1:
+            return self._joined(parts, shouting)
+        plural = _PLURAL.fullmatch(clause[i])
+        if plural and _initials(plural[1], shouting, self._pronouncer):
+            return "".join(with_s(split(_spelled(plural[1].lower()))))
         if _initials(clause[i], shouting, self._pronouncer):
             return _spelled(word)
         if i == 0 and word in words.FIRST and len(clause) > 1:
@@ -134,13 +145,23 @@ def _is_verb(word: str, before: str) -> bool:
     return before in words.BEFORE_VERB
 
 
+def _parts(word: str, pronouncer: Pronouncer) -> list[str]:
+    """Words joined by hyphens, and a name of small and capital letters that no dictionary has."""
+    parts = word.split("-")
+    if len(parts) > 1 or word.isupper() or word[1:].islower() or word.lower() in pronouncer.dictionary:
+        return parts
+    first, *rest = _HUMP.findall(word)
+    known = all(part.isupper() or part.lower() in pronouncer.dictionary for part in rest)
+    return [first, *rest] if known and re.search("[AEIOUYaeiouy]", first) else [word]
+
+
 def _initials(word: str, shouting: bool, pronouncer: Pronouncer) -> bool:
     """Whether the letters are said one by one: "USB", "X", "hmmm" is not, "NASA" is not."""
     lower = word.lower()
     if not word.isalpha() or len(word) < 2:
         return False
     if not re.search("[aeiouy]", lower):
-        return lower not in pronouncer.dictionary
+        return lower not in pronouncer.dictionary or (word.isupper() and lower not in _TWO_CAPITALS)
     if not word.isupper() or (shouting and lower in pronouncer.dictionary):
         return False
     if len(word) == 2:

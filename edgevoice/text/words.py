@@ -39,7 +39,7 @@ WEAK = _table(
     "together=təɡˌɛðɚ sir=sˌɜː is=ɪz are=ɑːɹ was=wʌz were=wɜː be=biː been=bˌɪn being=bˌiːɪŋ am=æm "
     "have=hæv has=hɐz had=hæd having=hˌævɪŋ will=wɪl would=wʊd could=kʊd can=kæn should=ʃˌʊd might=mˌaɪt "
     "doing=dˌuːɪŋ going=ɡˌoʊɪŋ go=ɡˌoʊ get=ɡɛt got=ɡɑːt make=mˌeɪk made=mˌeɪd put=pˌʊt shall=ʃˌæl "
-    "gonna=ɡˌənə it'll=ˌɪɾəl i'm=aɪm i've=aɪv i'll=aɪl i'd=aɪd you're=jʊɹ you've=juːv you'll=juːl "
+    "gonna=ɡˌənə n'=ən it'll=ˌɪɾəl i'm=aɪm i've=aɪv i'll=aɪl i'd=aɪd you're=jʊɹ you've=juːv you'll=juːl "
     "you'd=juːd he's=hiːz he'll=hiːl he'd=hiːd she's=ʃiːz she'll=ʃiːl she'd=ʃiːd it's=ɪts we're=wɪɹ "
     "we've=wiːv we'll=wiːl we'd=wiːd they're=ðɛɹ they've=ðeɪv they'll=ðeɪl they'd=ðeɪd that's=ðæts "
     "there's=ðɛɹz"
