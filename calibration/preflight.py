@@ -135,7 +135,11 @@ class _Graph:
 def _types(model: onnx.ModelProto) -> dict[str, int]:
     try:
         inferred = onnx.shape_inference.infer_shapes(model).graph
-    except Exception:  # a graph that cannot be inferred is still checked by the other rules
+    except (
+        onnx.shape_inference.InferenceError,
+        RuntimeError,
+        ValueError,
+    ):  # a graph that cannot be inferred is still checked by the other rules
         inferred = model.graph
     entries = [*inferred.value_info, *inferred.input, *inferred.output]
     types = {entry.name: int(entry.type.tensor_type.elem_type) for entry in entries}

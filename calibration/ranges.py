@@ -109,12 +109,12 @@ def _values(
 
 
 def _check(low: dict[str, float], high: dict[str, float]) -> None:
-    for name in low:
-        if not np.isfinite(low[name]) or not np.isfinite(high[name]):
+    for name, least in low.items():
+        if not np.isfinite(least) or not np.isfinite(high[name]):
             raise EdgevoiceError(
                 f"calibration met NaN or infinity in {name}: the data or the model is broken"
             )
-    same = [name for name in low if low[name] == high[name]]
+    same = [name for name, least in low.items() if least == high[name]]
     if same:
         raise EdgevoiceError(
             f"{len(same)} tensors never change during calibration (first {same[0]}): "

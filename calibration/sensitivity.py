@@ -175,8 +175,8 @@ def search(
     """Rank the groups and find the set with most multiplications whose loss is at most ``limit``.
 
     render: makes waveforms of sentences that calibration did not see from a stage's file, through the FP32
-    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: of CPU time, after which
-    no further evaluation starts; groups not yet ranked stay in floating point. options:
+    rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: of CPU time, after
+    which no further evaluation starts; groups not yet ranked stay in floating point. options:
     `calibration.quantize.quantize`'s form, method, percentile, reduce_range, op_types.
     """
     if not groups:
@@ -204,7 +204,7 @@ def _rank(judge: _Evaluator, groups: Sequence[Group], end: float) -> list[Ranked
     """The groups with most work first, so that running out of time costs little; sorted by harm for work."""
     rows = []
     for group in track(sorted(groups, key=lambda g: -g.share), "sensitivity: layers alone"):
-        late = time.process_time() > end and "\n".join([group.name]) not in judge.known
+        late = time.process_time() > end and group.name not in judge.known
         rows.append(Ranked(group, None if late else judge.loss([group.name])))
     return sorted(rows, key=_harm)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +106,9 @@ def _check(
 
 
 def _figures(rows: dict[str, list[float]], counts: list[tuple[int, int, int]]) -> dict[str, Interval]:
-    figures = {name: mean([value for value in row if value == value] or [0.0]) for name, row in rows.items()}
+    # a sentence without a voiced frame has no pitch to compare
+    known = {name: [value for value in row if math.isfinite(value)] for name, row in rows.items()}
+    figures = {name: mean(row) for name, row in known.items() if row}
     if counts:
         before, after, total = (list(column) for column in zip(*counts, strict=True))
         figures["wer"] = paired_rate(before, after, total)

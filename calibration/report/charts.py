@@ -30,26 +30,19 @@ class Point:
     kind: str = "main"
 
 
-def bars(rows: Sequence[Bar], title: str, limit: float | None = None, limit_label: str = "") -> str:
-    """Horizontal bars, each under its label; ``limit`` is drawn as a line across."""
-    largest = max([row.value for row in rows] + ([limit] if limit else []) + [1e-12])
-    scale = (WIDTH - 12) / largest
-    top = 18 if limit else 4
+def bars(rows: Sequence[Bar], title: str, full: float = 0.0) -> str:
+    """Horizontal bars, each under its label; ``full`` is the value of a bar as wide as the chart."""
+    scale = WIDTH / max([row.value for row in rows] + [full, 1e-12])
     parts = []
     for index, row in enumerate(rows):
-        y = top + 34 * index
+        y = 4 + 34 * index
+        bar = f'<rect x="0" y="{y + 17}" width="{max(1.0, row.value * scale):.1f}" height="9" rx="2"'
         parts += [
             f'<text x="0" y="{y + 12}">{escape(_short(row.label))}</text>',
             f'<text x="{WIDTH}" y="{y + 12}" class="figure">{escape(row.shown)}</text>',
-            f'<rect x="0" y="{y + 17}" width="{max(1.0, row.value * scale):.1f}" height="9" rx="2" '
-            f'class="{row.kind}"><title>{escape(row.label)}: {escape(row.shown)}</title></rect>',
+            f'{bar} class="{row.kind}"><title>{escape(row.label)}: {escape(row.shown)}</title></rect>',
         ]
-    height = top + 34 * len(rows)
-    if limit:
-        x = limit * scale
-        anchor = "end" if x > WIDTH / 2 else "start"
-        parts += [_line(x, 16, x, height, "limit"), _note(x, 11, limit_label, anchor)]
-    return _svg(height, title, parts)
+    return _svg(4 + 34 * len(rows), title, parts)
 
 
 def stacked(rows: Sequence[Bar], total: float, limit: float, title: str, limit_label: str) -> str:
@@ -92,7 +85,7 @@ def scatter(
     parts = _axes(wide, high, (left, top, right, bottom), across, up)
     if limit:
         y = place(0, limit)[1]
-        parts += [_line(left, y, right, y, "limit"), _note(right, y - 4, f"limit {limit:g}", "end")]
+        parts += [_line(left, y, right, y, "limit"), _note(left + 4, y - 4, f"limit {limit:g}")]
     if front:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.x, p.y) for p in _front(points)))
         parts.append(f'<polyline points="{path}" class="front"/>')

@@ -15,18 +15,19 @@ from targets import Plan
 
 
 def speed(manifest: Manifest) -> str:
-    points = []
+    points = [Point(1.0, 0.0, "FP32", "none")]
     for name in STAGES:
         for variant in manifest.stages[name].variants:
             single = plain(manifest.stages[name])
             figure = variant.quality.get("log_mel_l1")
-            if single is None or not single.milliseconds or not variant.milliseconds:
+            if variant is single or single is None or not single.milliseconds or not variant.milliseconds:
                 continue
             loss = figure.mean if figure else 0.0
             kind = "main" if variant.file == manifest.stages[name].chosen else "none"
-            label = "" if variant.precision == "fp32" else f"{name} {variant.precision}"
-            points.append(Point(single.milliseconds / variant.milliseconds, loss, label, kind))
-    if not any(point.label for point in points):
+            points.append(
+                Point(single.milliseconds / variant.milliseconds, loss, f"{name} {variant.precision}", kind)
+            )
+    if len(points) == 1:
         return section("Quality and speed", "<p>Nothing but FP32 was timed here.</p>")
     chart = charts.scatter(points, "Quality against speed", "times as fast as its FP32", "log-mel distance")
     note = "Each stage's files: farther right is faster, lower is closer to FP32. Blue is chosen."
@@ -41,22 +42,28 @@ def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
             parts += [_left(name, v) for v in manifest.stages[name].variants if v.left_out]
     if not parts:
         return section("Sensitivity", "<p>No layer was left out of INT8, and none was searched for.</p>")
-    note = "Each layer alone in INT8, by the distance it brings. Blue went to INT8, orange stayed in float."
+    note = (
+        "Each layer alone in INT8: the distance it brings, least for its work first. Blue went to INT8, "
+        "orange stayed in floating point."
+    )
     return section("Sensitivity", f"<p>{note}</p>" + "".join(parts))
 
 
 def _searched(stage: str, found: Mapping[str, Any]) -> str:
     chosen = set(found["chosen"])
     rows = [
-        Bar(row["group"]["name"], row["loss"], f"{row['loss']:.3f}", _kind(row["group"]["name"] in chosen))
+        Bar(
+            row["group"]["name"],
+            row["loss"],
+            f"{row['loss']:.3f}, {row['group']['share']:.0%} of the work",
+            _kind(row["group"]["name"] in chosen),
+        )
         for row in found["ranking"]
         if row["loss"] is not None
     ]
     points = [Point(100 * share, loss, "", "none") for share, loss in found["curve"]]
     points.append(Point(100 * found["share"], found["loss"], "chosen", "main"))
-    bars = charts.bars(
-        rows, f"Sensitivity of the {stage}", found["limit"], f"limit for all together {found['limit']:g}"
-    )
+    bars = charts.bars(rows, f"Sensitivity of the {stage}")
     curve = charts.scatter(
         points,
         f"Sets tried in the {stage}",
@@ -140,7 +147,7 @@ def calibration(manifest: Manifest) -> str:
     note = f"{record.sentences} sentences chosen for coverage, ranges by {record.method}."
     if surprise is not None:
         note += f" Their sounds follow each other as in the source text (surprise {surprise:+.2f} nats)."
-    body = charts.bars(shares, "Coverage of the calibration sentences", 1.0, "all") if shares else ""
+    body = charts.bars(shares, "Coverage of the calibration sentences", full=1.0) if shares else ""
     return section(
         "Calibration",
         f"<p>{escape(note)}</p>{body}<p></p><small>SHA-256 <code>{escape(record.sha256)}</code></small>",

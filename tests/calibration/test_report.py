@@ -240,7 +240,7 @@ def test_charts_stay_in_their_box():
     rows = [charts.Bar(f"layer {'x' * 80} {k}", k / 7, f"{k / 7:.2f}") for k in range(8)]
     points = [charts.Point(k, 0.1 * k % 0.35, f"point {k}") for k in range(9)]
     drawn = (
-        charts.bars(rows, "bars", 0.5, "limit"),
+        charts.bars(rows, "bars", full=2.0),
         charts.scatter(points, "scatter", "across", "up", 0.2, front=True),
         charts.stacked(rows[:4], 2.0, 10.0, "stack", "budget"),
     )
