@@ -20,6 +20,8 @@ from edgevoice.errors import EdgevoiceError
 
 Float = npt.NDArray[np.float32]
 
+FORMATS = {"": "WAV", ".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
+
 
 class Sink(Protocol):
     def write(self, sound: Float) -> None:
@@ -37,16 +39,13 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
     """A sound file in the format of its name's ending; it appears when it is whole."""
     import soundfile
 
-    format_name = path.suffix.lstrip(".").upper() or "WAV"
-    if format_name not in soundfile.available_formats():
-        raise EdgevoiceError(
-            f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg"
-        )
-    if not path.parent.is_dir():
-        raise EdgevoiceError(f"{path.parent} is no folder: make it, or write elsewhere")
+    format_name = FORMATS.get(path.suffix.lower())
+    if format_name is None:
+        raise EdgevoiceError(f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg")
+    target = _writable(path)
     partial = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         partial = Path(name)
         with os.fdopen(handle, "w+b") as stream:
             with soundfile.SoundFile(stream, "w", rate, 1, format=format_name) as out:
@@ -54,13 +53,22 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
             stream.flush()
             os.fsync(stream.fileno())
         partial.chmod(0o666 & ~_umask())
-        os.replace(partial, path)
+        os.replace(partial, target)
     except (OSError, soundfile.SoundFileError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise EdgevoiceError(f"cannot write {path}: {reason}") from None
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def _writable(path: Path) -> Path:
+    """Where the file will lie. The rename at the end must not put a file in the place of /dev/null."""
+    if not path.parent.is_dir():
+        raise EdgevoiceError(f"{path.parent} is no folder: make it, or write elsewhere")
+    if path.exists() and not path.is_file():
+        raise EdgevoiceError(f"{path} is no plain file: name another, or write raw sound to a pipe with -o -")
+    return path.resolve()
 
 
 def _umask() -> int:
@@ -73,11 +81,18 @@ class Raw:
     """16-bit little-endian samples to a byte stream, each chunk at once."""
 
     def __init__(self, stream: IO[bytes] | None = None) -> None:
+        if stream is None and sys.stdout is None:
+            raise EdgevoiceError("standard output is closed: write to a file with -o out.wav")
         self._stream = stream or sys.stdout.buffer
 
     def write(self, sound: Float) -> None:
-        self._stream.write(pcm16(sound))
-        self._stream.flush()
+        try:
+            self._stream.write(pcm16(sound))
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise EdgevoiceError(f"cannot write to standard output: {error.strerror}") from None
 
 
 class Loudspeaker:
@@ -91,7 +106,8 @@ class Loudspeaker:
         command += ["-D", device] if device else []
         self.underruns = 0
         self._errors: list[str] = []
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        english = {**os.environ, "LC_ALL": "C"}  # "underrun" is translated in other languages
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=english)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -118,6 +134,12 @@ class Loudspeaker:
         reason = self._errors[0] if self._errors else f"it ended with status {self._process.returncode}"
         return EdgevoiceError(f"aplay cannot play: {reason}; choose another --device (aplay -L lists them)")
 
+    def stop(self) -> None:
+        """Fall silent at once."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
     def close(self) -> None:
         """Wait until all has been played."""
         assert self._process.stdin is not None
@@ -134,6 +156,6 @@ def open_loudspeaker(rate: int, device: str | None) -> Iterator[Loudspeaker]:
     try:
         yield speaker
     except BaseException:
-        speaker._process.kill()
+        speaker.stop()
         raise
     speaker.close()
