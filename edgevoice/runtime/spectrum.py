@@ -45,13 +45,14 @@ def overlap_add(spectrum: Float, hop: int) -> Float:
 def harmonic_phase(
     f0: Float, voicing: Float, start: float, harmonics: int, frame_rate: float
 ) -> tuple[Float, float]:
-    """Sine and cosine of the first ``harmonics`` of F0 at the frames' centres, silent where unvoiced.
+    """Sine and cosine of the first ``harmonics`` of F0 after each frame, silent where unvoiced.
 
     f0: f32 [F] in Hz; start: the phase in turns before the first frame. Returns f32 [2 * harmonics, F] and
     the phase after the last frame, the one number that streaming carries on.
     """
     advance = f0.astype(np.float64) / frame_rate
     ends = start + np.cumsum(advance)
-    turns = np.outer(np.arange(1, harmonics + 1), ends - advance / 2)
+    # A frame's own F0 counts whole, as in Kokoro's sine source: half a frame at 100 Hz would be 0.6 turns.
+    turns = np.outer(np.arange(1, harmonics + 1), ends)
     waves = np.concatenate([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)]) * voicing
     return waves.astype(np.float32), float(ends[-1] % 1.0) if len(ends) else start

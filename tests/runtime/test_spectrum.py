@@ -99,9 +99,9 @@ def test_harmonic_phase_is_sine_and_cosine_of_the_running_turns() -> None:
     voicing[20:30] = 0
     waves, end = harmonic_phase(f0, voicing, 0.0, 2, 80.0)
     assert waves.shape == (4, 50)
-    centres = (np.arange(50) + 0.5) * 100 / 80
+    turns = np.arange(1, 51) * 100 / 80
     for row, expected in enumerate(
-        [wave(2 * np.pi * k * centres) for wave in (np.sin, np.cos) for k in (1, 2)]
+        [wave(2 * np.pi * k * turns) for wave in (np.sin, np.cos) for k in (1, 2)]
     ):
         np.testing.assert_allclose(waves[row], expected * voicing, atol=1e-5)
     assert end == pytest.approx(50 * 100 / 80 % 1)
