@@ -26,7 +26,7 @@ class Group:
 
 
 def groups(
-    model: onnx.ModelProto, window: Window, op_types: Collection[str] = OPERATORS, most: int = 32
+    model: onnx.ModelProto, window: Window, op_types: Collection[str] = OPERATORS, most: int = 16
 ) -> list[Group]:
     """The model's quantisable layers in at most ``most`` groups, in graph order.
 

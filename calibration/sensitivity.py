@@ -26,6 +26,11 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
 
 Wave = npt.NDArray[np.floating[Any]]
+RANKING = 0.7
+"""Share of the time for ranking; the rest is for sets."""
+HOPELESS = 1.2
+"""A layer is not tried where the set with it should lose this many times the limit."""
+
 Render = Callable[[Path], Sequence[Wave]]
 """From a stage's file to waveforms of whole sentences that calibration did not see.
 
@@ -176,16 +181,15 @@ def search(
 
     render: makes waveforms of sentences that calibration did not see from a stage's file, through the FP32
     rest of the voice. limit: mean log-mel L1. state: JSON file for resuming. seconds: of CPU time, after
-    which no further evaluation starts; groups not yet ranked stay in floating point. options:
+    which no further evaluation starts; groups not ranked in 70% of it stay in floating point. options:
     `calibration.quantize.quantize`'s form, method, percentile, reduce_range, op_types.
     """
     if not groups:
         raise EdgevoiceError(f"{model} has no layers that INT8 could touch")
     judge = _Evaluator(Path(model), render, rate, groups, histograms, Path(state) if state else None, options)
-    end = time.process_time() + seconds if seconds is not None else float("inf")
-    ranking = _rank(judge, groups, end)
-    order = [entry.group.name for entry in ranking if entry.loss is not None and entry.loss <= limit]
-    chosen, finished = _largest(judge, order, limit, end)
+    start, span = time.process_time(), float("inf") if seconds is None else seconds
+    ranking = _rank(judge, groups, start + RANKING * span)
+    chosen, finished = _largest(judge, ranking, limit, start + span)
     return Sensitivity(
         ranking=tuple(ranking),
         chosen=tuple(chosen),
@@ -201,32 +205,51 @@ def search(
 
 
 def _rank(judge: _Evaluator, groups: Sequence[Group], end: float) -> list[Ranked]:
-    """The groups with most work first, so that running out of time costs little; sorted by harm for work."""
+    """The groups alone, in graph order while there is time; sorted by harm for work."""
     rows = []
-    for group in track(sorted(groups, key=lambda g: -g.share), "sensitivity: layers alone"):
+    for group in track(groups, "sensitivity: layers alone"):
         late = time.process_time() > end and group.name not in judge.known
         rows.append(Ranked(group, None if late else judge.loss([group.name])))
     return sorted(rows, key=_harm)
 
 
 def _harm(entry: Ranked) -> tuple[float, str]:
-    loss = float("inf") if entry.loss is None else entry.loss / max(entry.group.share, 1e-6)
+    # Squares: layers together lost the root of their squares' sum (0.235 measured, 0.226 expected).
+    loss = float("inf") if entry.loss is None else entry.loss**2 / max(entry.group.share, 1e-6)
     return loss, entry.group.name
 
 
-def _largest(judge: _Evaluator, order: list[str], limit: float, end: float) -> tuple[list[str], bool]:
-    """The longest passing beginning of ``order`` by bisection, then what else still fits, one by one."""
-    passing, failing = 0, len(order) + 1
+def _largest(
+    judge: _Evaluator, ranking: Sequence[Ranked], limit: float, end: float
+) -> tuple[list[str], bool]:
+    """The longest passing beginning of the ranking, then what else still fits, one by one.
+
+    The first guess and each further one come from the root of the squares' sum, corrected by what was
+    measured.
+    """
+    rows = [(row.group.name, row.loss) for row in ranking if row.loss is not None and row.loss <= limit]
+    order = [name for name, _ in rows]
+    together = np.sqrt(np.cumsum([loss**2 for _, loss in rows]))
+    passing, failing, ratio = min(1, len(order)), len(order) + 1, 1.0
     while failing - passing > 1:
         if time.process_time() > end:
             return order[:passing], False
-        middle = len(order) if failing > len(order) and passing == 0 else (passing + failing) // 2
-        if judge.loss(order[:middle]) <= limit:
-            passing = middle
-        else:
-            failing = middle
-    chosen = order[:passing]
-    for name in track(order[passing + 1 :], "sensitivity: adding layers"):
+        expected = int(np.sum(ratio * together <= limit))
+        size = min(max(expected, passing + 1), failing - 1)
+        loss = judge.loss(order[:size])
+        ratio = loss / max(float(together[size - 1]), 1e-9)
+        passing, failing = (size, failing) if loss <= limit else (passing, size)
+    return _added(judge, rows, passing, limit, end)
+
+
+def _added(
+    judge: _Evaluator, rows: Sequence[tuple[str, float]], passing: int, limit: float, end: float
+) -> tuple[list[str], bool]:
+    """The first ``passing`` groups and those after them that still fit; hopeless ones are not tried."""
+    chosen = [name for name, _ in rows[:passing]]
+    for name, alone in track(rows[passing + 1 :], "sensitivity: adding layers"):
+        if np.hypot(judge.loss(chosen), alone) > HOPELESS * limit:
+            continue
         if time.process_time() > end:
             return chosen, False
         if judge.loss([*chosen, name]) <= limit:
