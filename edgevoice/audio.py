@@ -34,6 +34,10 @@ def pcm16(sound: Float) -> bytes:
     return np.asarray(np.rint(sound * 32767.0), "<i2").tobytes()
 
 
+def silence(seconds: float, rate: int) -> Float:
+    return np.zeros(round(seconds * rate), np.float32)
+
+
 @contextmanager
 def open_file(path: Path, rate: int) -> Iterator[Sink]:
     """A sound file in the format of its name's ending; it appears when it is whole."""

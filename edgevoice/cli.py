@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 
 import typer
 
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import EdgevoiceError, NothingToSay
 from targets.errors import TargetError
 
 if TYPE_CHECKING:
+    from edgevoice.audio import Float as Sound
     from edgevoice.audio import Sink
     from edgevoice.runtime.voice import Voice
+
+# click's ClickException: newer typer brings a click of its own, older ones use the package.
+CommandLineError: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     help="Make an expressive voice small, and let it speak, offline and at once, on a small device.",
@@ -71,27 +78,47 @@ def say(
 
     if device is not None and output is not None:
         raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
-    options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed, "note": _note}
+    options: dict[str, Any] = {
+        "speed": speed,
+        "pause": pause,
+        "speaker": parse(speaker),
+        "seed": seed,
+        "note": _note,
+    }
     loaded = Voice.load(voice, threads, own_process=True)
-    texts = (line for line in sys.stdin if line.strip()) if text == "-" else iter([text])
-    _speak_all(loaded, texts, options, output, device)
+    speeches = _by_line(loaded, options) if text == "-" else iter([loaded.stream(text, **options)])
+    _speak_all(loaded.sample_rate, speeches, pause, output, device)
+
+
+def _by_line(voice: Voice, options: dict[str, Any]) -> Iterator[Iterator[Sound]]:
+    """The speech of each line of standard input as it arrives; lines without a word are skipped."""
+    if sys.stdin is None:
+        raise EdgevoiceError("standard input is closed: there is nothing to say")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    for line in filter(str.strip, sys.stdin):
+        try:
+            speech = voice.stream(line, **options)
+        except NothingToSay:
+            _note("skipped a line without letters or numbers")
+            continue
+        yield speech
 
 
 def _speak_all(
-    voice: Voice, texts: Iterator[str], options: dict[str, Any], output: str | None, device: str | None
+    rate: int, speeches: Iterator[Iterator[Sound]], pause: float, output: str | None, device: str | None
 ) -> None:
-    first = next(texts, None)
+    from edgevoice import audio
+
+    first = next(speeches, None)
     if first is None:
-        raise EdgevoiceError("standard input is empty: there is nothing to say")
-    sounds = voice.stream(first, **options)
-    with _sink(voice.sample_rate, output, device) as sink:
-        while True:
-            for sound in sounds:
+        raise EdgevoiceError("there is nothing to say on standard input: give lines with words")
+    with _sink(rate, output, device) as sink:
+        for sound in first:
+            sink.write(sound)
+        for speech in speeches:
+            for sound in chain([audio.silence(pause, rate)], speech):
                 sink.write(sound)
-            line = next(texts, None)
-            if line is None:
-                break
-            sounds = voice.stream(line, **options)
 
 
 @contextmanager
@@ -107,7 +134,9 @@ def _sink(rate: int, output: str | None, device: str | None) -> Iterator[Sink]:
         with audio.open_loudspeaker(rate, device) as speaker:
             yield speaker
         if speaker.underruns:
-            _note(f"the loudspeaker ran out of sound {speaker.underruns} times: too slow, or too busy")
+            _note(
+                f"the loudspeaker ran out of sound {speaker.underruns} times: too slow, too busy, or no text"
+            )
 
 
 @app.command()
@@ -251,20 +280,41 @@ def _note(text: str) -> None:
 
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit status 2."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(
+                number, lambda got, _: sys.exit(128 + got)
+            )  # not at once: half a file is removed first
     for verb in sorted(entry_points(group="edgevoice.verbs"), key=lambda found: found.name):
         verb.load()(app)
     try:
-        app()
+        status = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (EdgevoiceError, TargetError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            where = f": {error.filename}" if error.filename else ""
-            print(f"error: {error.strerror or error}{where}", file=sys.stderr)
-            sys.exit(2)
+        _fail(str(error))
+    except CommandLineError as error:
+        _explain(error)
+    except BrokenPipeError:
         # Whoever read our output has stopped: not a fault, but Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except KeyboardInterrupt:
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _explain(error: Any) -> NoReturn:
+    """A wrong command line; the bare `edgevoice` is no mistake and shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        _print(error.format_message())
+        sys.exit(0)
+    where = f"; see `{error.ctx.command_path} --help`" if getattr(error, "ctx", None) else ""
+    _fail(f"{error.format_message().rstrip('.')}{where}")
