@@ -136,10 +136,18 @@ def _vowel(sound: _Sound, before: _Sound, after: _Sound, pre: bool) -> str:
         return _weak_i(sound, after, pre)
     if phone == "ER":
         return ("ɚ" if weak else "ɜː") + ("ɹ" if after.vowel else "")
+    return _full(sound, after, weak)
+
+
+def _full(sound: _Sound, after: _Sound, weak: bool) -> str:
+    """A vowel that is no schwa."""
+    phone = sound.phone
     if phone == "AE" and weak and not sound.start and sound.rest.startswith(("ad", "acc", "ack", "acq")):
         return "ɐ"
     if phone == "IY" and after.phone == "AH" and after.stress == "0" and sound.rest not in ("eal", "eals"):
         return "i"  # "idea": aɪdˈiə
+    if phone == "AA" and weak and sound.rest == "a":  # "Africa"
+        return "ə"
     if after.phone == "R":
         return _before_r(sound, after)
     if phone in ("AA", "AO") and _SHORT_O.match(sound.rest):
@@ -191,6 +199,8 @@ def _weak_i(sound: _Sound, after: _Sound, pre: bool) -> str:
         return "ɪ" if letter == "y" and len(rest) > 2 and rest != "y's" and not after.vowel else "i"
     if letter == "e":
         return _weak_e(sound, after, pre, other="ɪ")
+    if rest.startswith("ily"):
+        return "i"
     return _letter_i(rest) if letter == "i" else "ɪ"
 
 

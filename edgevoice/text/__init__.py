@@ -30,6 +30,7 @@ def phonemizer(name: str, language: str) -> Phonemizer:
 
     Raises EdgevoiceError if there is none of that name, its library is missing, or it lacks the language.
     """
+    normalise("", language)  # its tables load now and not in the first sentence
     if name == "espeak":
         from edgevoice.text.espeak import EspeakPhonemizer
 
