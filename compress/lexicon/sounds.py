@@ -149,7 +149,7 @@ def _full(sound: _Sound, after: _Sound, weak: bool) -> str:
     if phone == "AA" and weak and sound.rest == "a":  # "Africa"
         return "ə"
     if after.phone == "R":
-        return _before_r(sound, after)
+        return _before_r(sound)
     if phone in ("AA", "AO") and _SHORT_O.match(sound.rest):
         return "ɔ"
     if (
@@ -162,7 +162,7 @@ def _full(sound: _Sound, after: _Sound, weak: bool) -> str:
     return _PLAIN[phone]
 
 
-def _before_r(sound: _Sound, after: _Sound) -> str:
+def _before_r(sound: _Sound) -> str:
     if sound.phone in ("IH", "IY"):
         return "ɪ"
     if sound.phone == "EH" and sound.stress != "0" and _OPEN_AR.match(sound.rest):

@@ -22,7 +22,7 @@ NEVER_LAST = {
 """A sentence goes on after these."""
 
 BEFORE_NUMBER = _words(
-    "no nos nr art fig figs vol ch chap cap kap bd abb pp p pg pág pag núm num blz hfdst al"
+    "no nos nr art fig figs vol ch chap cap kap bd abb pp p pg pág pag núm num blz hfdst al ext"
 )
 """A sentence goes on after these if a number follows, in any language."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgevoice.text.english_numbers import cardinal, decimal, digits, ordinal
-from edgevoice.text.english_tables import FRACTIONS, UNITS
+from edgevoice.text.english_tables import FRACTIONS, SCALES, UNITS
 
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 SIGN = r"(?P<sign>(?<![\w)])[-−–+])?"
@@ -15,7 +15,7 @@ _NUMBER = rf"(?P<number>(?<![\w.,])(?:{NUMBER}))"  # not the tail of a longer on
 _UPPER = r"(?P<upper>[0-9]+(?:\.[0-9]+)?)"
 _MEASURE = re.compile(
     rf"{SIGN}{_NUMBER}(?: ?(?:[-–—~]|to) ?{_UPPER})?[  -]?(?P<unit>{_UNIT})(?![\w/²³])(?!-[a-z])"
-    r"(?:\.(?= [a-z]))?"
+    r"(?:\.(?=,| [a-z]))?"
 )
 _PERCENT = re.compile(
     rf"{SIGN}(?P<number>(?<![\w.,])(?:{NUMBER})|(?<![\w.])[0-9]+,[0-9]{{1,2}}(?![0-9]))"
@@ -27,8 +27,8 @@ _INCHES = re.compile(
 )
 
 _FRACTION = re.compile(
-    r"(?<![\w./])(?:(?P<whole>[0-9]+)[ -])?(?P<top>[0-9]{1,2})[/⁄](?P<bottom>[0-9]{1,3})(?![\w/⁄]|[.,][0-9])"
-    rf"(?: (?P<unit>{_UNIT})(?![\w/]))?"
+    r"(?<![\w./])(?:(?P<whole>[0-9]+)[ -])?(?P<top>[0-9]{1,2})[/⁄](?P<bottom>[0-9]{1,3})"
+    rf"(?:rds?|ths?)?(?![\w/⁄]|[.,][0-9])(?: (?P<unit>{_UNIT})(?![\w/])(?:\.(?=,| [a-z]))?)?"
 )
 _ORDINAL = re.compile(r"(?<![\w.,])(?P<number>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:st|nd|rd|th)\b")
 _TIMES = re.compile(r"(?<=[0-9]) ?[x×] ?(?=[0-9])")
@@ -37,6 +37,8 @@ _RANGE = re.compile(
     rf"(?<![\w.,/–—-])(?P<a>{NUMBER}) ?[-–—] ?(?P<b>[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?)"
     r"(?![\w/–—-]|[.,][0-9])"
 )
+_RATIO = re.compile(r"(?<![\w.,:])(?P<a>[0-9]+):(?P<b>[1-9][0-9]*)(?![\w:]|[.,][0-9])")
+_SHORT_SCALE = re.compile(rf"{_NUMBER}(?P<scale>M|k|bn|mn)\b(?!-)")
 _POWER = re.compile(r"(?<=[0-9])\^(?P<power>-?[0-9]+)")
 _EXPONENT = re.compile(r"(?<![\w.])(?P<number>[0-9]+(?:\.[0-9]+)?)[eE](?P<power>[+-]?[0-9]+)\b")
 _PLAIN = re.compile(rf"{SIGN}(?P<number>{NUMBER})")
@@ -115,7 +117,9 @@ def numbers(text: str) -> str:
     text = _EXPONENT.sub(lambda m: f"{say(m['number'])} times ten to the {_power(m['power'])}", text)
     text = _POWER.sub(lambda m: f" to the power of {_power(m['power'])} ", text)
     text = _FOLD.sub(lambda m: f"{say(m['number'])} times", text)
+    text = _SHORT_SCALE.sub(lambda m: f"{say(m['number'])} {SCALES[m['scale'].lower()]}", text)
     text = _TIMES.sub(" by ", text)
+    text = _RATIO.sub(lambda m: f"{say(m['a'])} to {say(m['b'])}", text)
     text = _RANGE.sub(lambda m: f"{say(m['a'])}{'' if m['a'] == m['b'] else ' to'} {say(m['b'])}", text)
     return _PLAIN.sub(_plain, text)
 

@@ -29,7 +29,7 @@ WORDS = _table(
 
 NUMBERED = _table(
     "No=number no=number Nos=numbers nos=numbers Fig=figure fig=figure Figs=figures Vol=volume vol=volume "
-    "Ch=chapter ch=chapter pp=pages p=page Art=article Sec=section Eq=equation"
+    "Ch=chapter ch=chapter pp=pages p=page pg=page Art=article Sec=section Eq=equation"
 )
 """Abbreviations with a dot that count only before a number."""
 
@@ -83,6 +83,8 @@ oz = ounce
 L, l = liter
 ml, mL = milliliter
 gal = gallon
+tsp = teaspoon
+tbsp = tablespoon
 ms = millisecond
 µs = microsecond
 ns = nanosecond

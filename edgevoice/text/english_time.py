@@ -22,6 +22,7 @@ _SLASHED = re.compile(
 _DOTTED = re.compile(
     r"(?<![\w.])(?P<day>[0-3]?[0-9])\.(?P<month>[01]?[0-9])\.(?P<year>[12][0-9]{3})(?![\w]|\.[0-9])"
 )
+_CENTURY_TURNS = 70  # "1/2/70" is 1970, "1/2/69" is 2069
 _MONTH_DAY = re.compile(rf"\b{_MONTH} {_DAY}(?:,? {_YEAR})?(?![\w:]|[.,][0-9])")
 _DAY_MONTH = re.compile(rf"\b(?P<the>the )?{_DAY} (?:of )?{_MONTH}(?:,? {_YEAR})?(?!\w)")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}(?![\w]|[.,][0-9])")
@@ -83,7 +84,10 @@ def _slashed(found: re.Match[str]) -> str:
     """Month first, as Americans write, unless that is no month."""
     a, b = int(found["a"]), int(found["b"])
     month, day = (b, a) if a > 12 else (a, b)
-    return _date(month, day, found["year"], found)
+    digits = found["year"]
+    if len(digits) == 2:
+        digits = ("19" if int(digits) >= _CENTURY_TURNS else "20") + digits
+    return _date(month, day, digits, found)
 
 
 def _month(name: str) -> str:

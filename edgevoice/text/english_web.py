@@ -32,7 +32,8 @@ _SPELT = frozenset(
 _LONG_DIGITS = 4  # a longer run of digits in an address is read one by one
 
 _PHONE = re.compile(
-    r"(?<![\w.])(?P<plus>\+[0-9]{1,3}[ .-]?)?(?:\((?P<area>[0-9]{3})\)[ .-]?|(?P<plain>[0-9]{3})[ .-])"
+    r"(?<![\w.])(?P<plus>(?:\+[0-9]{1,3}|1(?=[ .-]))[ .-]?)?"
+    r"(?:\((?P<area>[0-9]{3})\)[ .-]?|(?P<plain>[0-9]{3})[ .-])"
     r"(?P<first>[0-9]{3})[ .-](?P<last>[0-9]{4})(?![\w]|\.[0-9])"
 )
 _LOCAL = re.compile(r"(?<![\w.,/-])(?P<first>[0-9]{3})-(?P<last>[0-9]{4})(?![\w-]|[.,][0-9])")
@@ -73,7 +74,8 @@ def telephones(text: str) -> str:
     def national(found: re.Match[str]) -> str:
         country = found["plus"]
         groups = [found["area"] or found["plain"], found["first"], found["last"]]
-        head = f"plus {spell(re.sub('[^0-9]', '', country))}, " if country else ""
+        plus = "plus " if country and country.startswith("+") else ""
+        head = f"{plus}{spell(re.sub('[^0-9]', '', country))}, " if country else ""
         return head + ", ".join(map(spell, groups))
 
     def abroad(found: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ _PARAGRAPH = re.compile(r" ?\n[\n ]*\n ?")
 _LINE = re.compile(r" ?\n ?")
 _CLAUSE = re.compile(r"[,;:—–،؛、，；：](?=\s|[\u3000-\u9fff])|[、，；：]")
 _LAST_WORD = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*$")
+_CAPITALS = re.compile(r"[A-Z]{2,4}\b")
 _STARTERS = re.compile(r"(?:The|This|That|It|He|She|They|We|You|I|In|On|But|And|A|An|If|When|There|What)\b")
 
 
@@ -109,7 +110,7 @@ class _Splitter:
         if plain in self._never or (plain in BEFORE_NUMBER and following[0].isdigit()):
             return False
         if plain in self._sometimes:
-            return following[0].isupper()
+            return following[0].isupper() and not _CAPITALS.match(following)  # "9 a.m. EST"
         if len(word) == 1 and word.isalpha():
             return word == "I" and not lower
         if re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", word):

@@ -32,6 +32,7 @@ CASES = {
         ("10-20, 10–20, 50-50", "ten to twenty, ten to twenty, fifty fifty"),
         ("1+1=2, 5 - 3 = 2", "one plus one equals two, five minus three equals two"),
         ("2 x 4, 10x faster, 10^6", "two by four, ten times faster, ten to the power of six"),
+        ("3:1 or 2/3rds of 7M", "three to one or two thirds of seven million"),
         ("a 2-year-old", "a two-year-old"),
     ],
     "money": [
@@ -70,6 +71,10 @@ CASES = {
         ("1939-1945", "nineteen thirty nine to nineteen forty five"),
         ("the 1990s and '80s", "the nineteen nineties and eighties"),
         ("March 99", "March ninety nine"),
+        (
+            "12/31/26 and 1/2/70",
+            "December thirty first, twenty twenty six and January second, nineteen seventy",
+        ),
     ],
     "units": [
         ("5 km at 12.5 km/h", "five kilometers at twelve point five kilometers per hour"),
@@ -83,7 +88,8 @@ CASES = {
         ("6'2\" tall", "six foot two tall"),
         ("2 1/2 km", "two and a half kilometers"),
         ("5-10 km", "five to ten kilometers"),
-        ("It took 5 min. to go", "It took five minutes to go"),
+        ("It took 5 min. to go, 10 min., ok", "It took five minutes to go, ten minutes, ok"),
+        ("3/4 tsp. salt", "three quarters teaspoon salt"),
     ],
     "abbreviations": [
         ("Dr. Smith and Mrs. Jones", "doctor Smith and missus Jones"),
@@ -106,6 +112,7 @@ CASES = {
         ("mail john.doe@example.org.", "mail john dot doe at example dot org."),
         ("(555) 123-4567", "five five five, one two three, four five six seven"),
         ("+44 20 7946 0958", "plus four four, two zero, seven nine four six, zero nine five eight"),
+        ("1-800-555-0199", "one, eight zero zero, five five five, zero one nine nine"),
         ("555-1234", "five five five, one two three four"),
         ("v2.0, 1.2.3", "version two point zero, one point two point three"),
         ("192.168.0.1", "one hundred ninety two dot one hundred sixty eight dot zero dot one"),

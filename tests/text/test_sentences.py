@@ -17,6 +17,7 @@ CASES = [
     ("It is 3.14 or so. See fig. 3 now.", ["It is 3.14 or so.", "See fig. 3 now."]),
     ("At 5 p.m. we left. At 5 p.m. The end.", ["At 5 p.m. we left.", "At 5 p.m.", "The end."]),
     ("The U.S. Army came. I saw the U.S. The end.", ["The U.S. Army came.", "I saw the U.S.", "The end."]),
+    ("At 9 a.m. EST we met.", ["At 9 a.m. EST we met."]),
     ("So do I. Then no. Then yes.", ["So do I.", "Then no.", "Then yes."]),
     ('"Why?" he asked. "Because." So.', ['"Why?" he asked.', '"Because."', "So."]),
     ("No... not that... Well. Yes…", ["No... not that...", "Well.", "Yes…"]),
