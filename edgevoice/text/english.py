@@ -124,7 +124,7 @@ def normalise(text: str) -> str:
 
     Never raises. Words made of letters are kept, except abbreviations, which are written out.
     """
-    text = _ascii_digits(text.translate(_QUOTES))
+    text = _ascii_digits(re.sub(r"\s{2,}", " ", text).translate(_QUOTES))
     for step in _STEPS:
         text = step(text)
     return re.sub(r"\s+(?=[,.!?;:](?:\s|$))", "", re.sub(r"\s+", " ", text)).strip()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from compress.lexicon import align, letters, source
-from compress.lexicon.build import edits, save, underived
+from compress.lexicon.build import edits, main, save, underived
 from compress.lexicon.sounds import by_letter, to_ipa
 from edgevoice.errors import EdgevoiceError
-from edgevoice.text.dictionary import load_guesser
+from edgevoice.text.dictionary import Dictionary, load_guesser
 from edgevoice.text.guess import Guesser
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -108,6 +108,16 @@ def test_the_first_pronunciation_counts(tmp_path: Path) -> None:
     path = tmp_path / "dict"
     path.write_text("a AH0\na(2) EY1\n;;; note\na.m. EY2 EH1 M\nred R EH1 D # colour\n", "utf-8")
     assert source.read(path) == {"a": ("AH0",), "red": ("R", "EH1", "D")}
+
+
+def test_the_builder_writes_a_file_that_the_runtime_reads(tmp_path: Path) -> None:
+    dictionary = tmp_path / "dict"
+    dictionary.write_text("\n".join(f"{word} {' '.join(phones)}" for word, phones in WORDS.items()), "utf-8")
+    main(dictionary, tmp_path / "out", epochs=0)
+    table = Dictionary(tmp_path / "out" / "en-us.words")
+    assert table.get("box") == ["b", "ˈɑː", "k", "s"]
+    assert table.get("podcast") is not None  # one of our own entries
+    assert table.get("boxes") is None
 
 
 def test_a_missing_dictionary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
