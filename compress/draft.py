@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Draft:
     files: Mapping[str, Path]
     speakers: manifest.Table | None
     chunks: manifest.Chunks
+    _engines: dict[StageName, Engine] = field(default_factory=dict)
 
     def path(self, stage: StageName) -> Path:
         return self.files[fp32_name(stage)]
@@ -65,7 +66,7 @@ class Draft:
             parameters=parameters(staged.model),
         )
 
-    def stages(self, engines: Mapping[StageName, Engine] | None = None, threads: int = 1) -> Stages:
+    def stages(self, engines: Mapping[StageName, Engine] | None = None) -> Stages:
         """Engines for all stages: those given, FP32 for the rest."""
         given = engines or {}
         plain = {
@@ -77,8 +78,14 @@ class Draft:
             manifest.SCHEMA, self.voice(), staged.text, staged.durations, self.chunks, plain, {},
             manifest.Provenance("", "", "", "", "", {}), spectrum=staged.spectrum, phase=staged.phase,
         )  # fmt: skip
-        ready = {name: given.get(name) or OnnxEngine(self.path(name), threads) for name in manifest.STAGES}
+        ready = {name: given.get(name) or self._plain(name) for name in manifest.STAGES}
         return Stages(described, **ready)
+
+    def _plain(self, name: StageName) -> Engine:
+        """Kept: a voice's encoder of 2,300 nodes takes longer to load than to say a sentence."""
+        if name not in self._engines:
+            self._engines[name] = OnnxEngine(self.path(name), 1)
+        return self._engines[name]
 
     def conditions(self, number: int) -> dict[str, Float]:
         """Conditions for sentence ``number``: the speakers take turns."""
