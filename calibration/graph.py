@@ -55,7 +55,12 @@ def at_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     if current > OPSET:
         raise EdgevoiceError(f"the model has opset {current}: export it with opset {OPSET} or lower")
     if current < opset:
-        model = tidy(version_converter.convert_version(model, opset))
+        try:
+            model = tidy(version_converter.convert_version(model, opset))
+        except RuntimeError as error:
+            raise EdgevoiceError(
+                f"the model cannot be taken from opset {current} to {opset}, export it anew: {error}"
+            ) from error
     model.ir_version = min(max(model.ir_version, 8), IR_VERSION)
     return model
 

@@ -117,7 +117,8 @@ class Inserter:
         bias = self.constants.get(node.input[2]) if len(node.input) > 2 else None
         scales = np.abs(np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)).max(axis=1)
         scales = self._round(scales / self.scheme.levels)
-        if bias is not None and self.scheme.bias:
+        rounds_bias = bias is not None and bias.ndim == 1 and self.scheme.bias
+        if bias is not None and rounds_bias:
             # a channel of tiny weights with a large bias would overflow the INT32 bias
             scales = np.maximum(scales, np.abs(bias) / (self.scales[source] * 2.0**30))
         shape = [1] * weight.ndim
@@ -125,7 +126,7 @@ class Inserter:
         rounded = np.round(weight / scales.reshape(shape))
         whole = np.clip(rounded, -self.scheme.levels, self.scheme.levels).astype(np.int8)
         node.input[1] = self._stored(f"{node.name}_weight", whole, scales, axis, nodes)
-        if bias is not None and self.scheme.bias:
+        if bias is not None and rounds_bias:
             steps = self.scales[source] * scales
             node.input[2] = self._stored(
                 f"{node.name}_bias", np.round(bias / steps).astype(np.int32), steps, 0, nodes

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from calibration import graph, preflight
@@ -55,11 +53,19 @@ def quantisable(model: onnx.ModelProto, op_types: Collection[str] = OPERATORS) -
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
-        if node.op_type in op_types and len(node.input) > 1 and node.input[1] in weights:
-            weight = weights[node.input[1]]
-            if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) >= 2:
-                found.append(node)
+        if node.op_type not in op_types or len(node.input) < 2 or node.input[0] in weights:
+            continue
+        weight = weights.get(node.input[1])
+        fits = weight is not None and weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) >= 2
+        if fits and (node.op_type != "Gemm" or _plain_gemm(node)):
+            found.append(node)
     return found
+
+
+def _plain_gemm(node: onnx.NodeProto) -> bool:
+    """Rows times weights plus bias: anything scaled or turned has another bias scale."""
+    factors = [entry.f for entry in node.attribute if entry.name in ("alpha", "beta")]
+    return all(factor == 1.0 for factor in factors) and not graph.attribute(node, "transA", 0)
 
 
 def measure_ranges(
@@ -75,6 +81,13 @@ def measure_ranges(
         )
     names = {node.input[0] for node in layers} | {node.output[0] for node in layers}
     return collect(model, names, reader)
+
+
+def without_range(model_path: str | Path, histograms: Mapping[str, Histogram], form: str = "cpu") -> set[str]:
+    """Names of the layers that must stay in floating point because a tensor of theirs never changed."""
+    scheme = Scheme.of(form, reduce_range=True)
+    layers = quantisable(graph.load(model_path))
+    return {node.name for node in layers if any(name not in histograms for name in _measured(node, scheme))}
 
 
 def prepare(model_path: str | Path, form: str) -> onnx.ModelProto:
@@ -118,6 +131,7 @@ def quantize(
     else:
         histograms = histograms or measure_ranges(model_path, reader, op_types)
         scheme = Scheme.of(form, reduce_range)
+        chosen = _alive(chosen, histograms, scheme, model_path)
         ranges = _ranges(chosen, histograms, method, scheme, percentile)
         made = Inserter(model, scheme, ranges).apply([node.name for node in chosen])
     if form == "tensorrt-fp16":
@@ -137,6 +151,23 @@ def _choose(
     return chosen
 
 
+def _measured(node: onnx.NodeProto, scheme: Scheme) -> list[str]:
+    """The tensors whose ranges a layer needs."""
+    return [node.input[0], *([node.output[0]] if scheme.outputs and node.op_type == "Conv" else [])]
+
+
+def _alive(
+    layers: Sequence[onnx.NodeProto], histograms: Mapping[str, Histogram], scheme: Scheme, path: str | Path
+) -> list[onnx.NodeProto]:
+    """The layers whose tensors have ranges; a dead branch stays in floating point."""
+    alive = [node for node in layers if all(name in histograms for name in _measured(node, scheme))]
+    if not alive:
+        raise EdgevoiceError(
+            f"calibration has no ranges for the layers of {path}: measure them with its op_types"
+        )
+    return alive
+
+
 def _ranges(
     layers: Sequence[onnx.NodeProto],
     histograms: Mapping[str, Histogram],
@@ -144,10 +175,7 @@ def _ranges(
     scheme: Scheme,
     percentile: float,
 ) -> dict[str, Range]:
-    names = {node.input[0] for node in layers} | {node.output[0] for node in layers if scheme.outputs}
-    missing = sorted(names - set(histograms))
-    if missing:
-        raise EdgevoiceError(f"calibration has no range for {missing[0]}: measure it with the same op_types")
+    names = {name for node in layers for name in _measured(node, scheme)}
     return {
         name: Range(*bounds(histograms[name], method, scheme.symmetric, percentile)) for name in sorted(names)
     }
@@ -217,11 +245,3 @@ def _explicit(model: onnx.ModelProto) -> dict[str, int]:
     kinds = {node.name: node.op_type for node in model.graph.node}
     names, counts = np.unique([kinds[name] for name in explicit_int8(model)] or [""], return_counts=True)
     return {str(name): int(count) for name, count in zip(names, counts, strict=True) if name}
-
-
-def weight_error(weight: npt.NDArray[np.floating[Any]], axis: int, reduce_range: bool = False) -> float:
-    """Relative RMS error of per-channel symmetric rounding of ``weight`` along ``axis``."""
-    moved = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
-    step = np.maximum(np.abs(moved).max(axis=1, keepdims=True), 1e-12) / (63.0 if reduce_range else 127.0)
-    lost = moved - np.round(moved / step) * step
-    return float(np.sqrt(np.mean(lost**2)) / max(float(np.sqrt(np.mean(moved**2))), 1e-12))

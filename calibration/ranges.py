@@ -62,7 +62,9 @@ def collect(
 ) -> dict[str, Histogram]:
     """Histograms of the named float tensors over ``windows`` (dicts of the model's inputs).
 
-    Raises EdgevoiceError for no windows, for NaN or infinity, and for a tensor that never changes.
+    Tensors that never change (a conditioning that is all zeros) have no range and are left out of the result.
+    Raises EdgevoiceError for no windows, for NaN or infinity, and where an input or most tensors never
+    change.
     """
     names = sorted(set(tensors))
     if not windows:
@@ -76,12 +78,13 @@ def collect(
         for name, values in _values(runner, watched, inputs, window):
             low[name] = min(low[name], float(values.min()))
             high[name] = max(high[name], float(values.max()))
-    _check(low, high)
-    counts = {name: np.zeros(BINS, np.int64) for name in names}
+    _check(low, high, inputs)
+    inputs, watched = ([name for name in part if low[name] < high[name]] for part in (inputs, watched))
+    counts = {name: np.zeros(BINS, np.int64) for name in inputs + watched}
     for window in track(windows, "calibration: histograms"):
         for name, values in _values(runner, watched, inputs, window):
             counts[name] += _count(values, low[name], high[name])
-    return {name: Histogram(low[name], high[name], counts[name]) for name in names}
+    return {name: Histogram(low[name], high[name], counted) for name, counted in counts.items()}
 
 
 def with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
@@ -108,16 +111,17 @@ def _values(
         yield name, np.ravel(values)
 
 
-def _check(low: dict[str, float], high: dict[str, float]) -> None:
+def _check(low: dict[str, float], high: dict[str, float], inputs: Sequence[str]) -> None:
     for name, least in low.items():
         if not np.isfinite(least) or not np.isfinite(high[name]):
             raise EdgevoiceError(
                 f"calibration met NaN or infinity in {name}: the data or the model is broken"
             )
     same = [name for name, least in low.items() if least == high[name]]
-    if same:
+    dead = [name for name in same if name in inputs]
+    if dead or 2 * len(same) > len(low):
         raise EdgevoiceError(
-            f"{len(same)} tensors never change during calibration (first {same[0]}): "
+            f"{len(same)} of {len(low)} tensors never change during calibration (first {(dead or same)[0]}): "
             "the windows are silent or constant; calibrate with real sentences"
         )
 

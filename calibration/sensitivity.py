@@ -1,42 +1,28 @@
 """Which layers INT8 may touch: each group alone against FP32, ranked, then the largest set that passes.
 
-Every evaluation is kept on disk, so a stopped search goes on where it was.
+Every trial is kept on disk, so a stopped search goes on where it was.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from calibration.groups import Group
-from calibration.measures.spectral import log_mel_l1
-from calibration.quantize import quantize
+from calibration.quantize import without_range
 from calibration.ranges import Histogram
+from calibration.trials import Render, Trials
 from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
 
-Wave = npt.NDArray[np.floating[Any]]
 RANKING = 0.7
 """Share of the time for ranking; the rest is for sets."""
 HOPELESS = 1.2
 """A layer is not tried where the set with it should lose this many times the limit."""
-
-Render = Callable[[Path], Sequence[Wave]]
-"""From a stage's file to waveforms of whole sentences that calibration did not see.
-
-Whole, with their pauses: on windows from the middle of sentences the search kept a layer whose hiss is heard
-in the pauses, and 0.23 nepers there were 0.41 over the sentences.
-"""
 
 
 @dataclass(frozen=True)
@@ -77,94 +63,6 @@ class Sensitivity:
         return asdict(self)
 
 
-class _Evaluator:
-    """Quantises sets of groups and remembers what each lost."""
-
-    def __init__(
-        self,
-        model: Path,
-        render: Render,
-        rate: int,
-        groups: Sequence[Group],
-        histograms: Mapping[str, Histogram],
-        state: Path | None,
-        options: Mapping[str, object],
-    ) -> None:
-        self.model, self.render, self.rate, self.groups = model, render, rate, {g.name: g for g in groups}
-        self.histograms, self.state, self.options = histograms, state, dict(options)
-        self.reference = [np.asarray(sound) for sound in render(model)]
-        self.key = self._fingerprint()
-        self.known = self._read()
-        self.made = 0
-
-    def loss(self, names: Sequence[str]) -> float:
-        """Mean log-mel L1 with the named groups in INT8."""
-        if not names:
-            return 0.0
-        key = "\n".join(sorted(names))
-        if key not in self.known:
-            self.known[key] = self._measure(names)
-            self.made += 1
-            self._write()
-        return self.known[key]
-
-    def share(self, names: Sequence[str]) -> float:
-        return sum(self.groups[name].share for name in names)
-
-    def excluded(self, names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(
-            layer for group in self.groups.values() if group.name not in names for layer in group.layers
-        )
-
-    def curve(self) -> tuple[tuple[float, float], ...]:
-        sets = [(key.split("\n"), loss) for key, loss in self.known.items()]
-        return tuple(
-            sorted((self.share(names), loss) for names, loss in sets if set(names) <= set(self.groups))
-        )
-
-    def _measure(self, names: Sequence[str]) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "trial.onnx"
-            quantize(
-                self.model,
-                path,
-                exclude=self.excluded(names),
-                histograms=self.histograms,
-                check=False,
-                **self.options,  # type: ignore[arg-type]
-            )
-            sounds = self.render(path)
-        losses = [log_mel_l1(a, b, self.rate) for a, b in zip(self.reference, sounds, strict=True)]
-        return float(np.mean(losses))
-
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(self.model.read_bytes())
-        digest.update(json.dumps(self.options, sort_keys=True, default=sorted).encode())
-        for name in sorted(self.histograms):
-            digest.update(self.histograms[name].counts.tobytes())
-        for sound in self.reference:
-            digest.update(np.ascontiguousarray(sound, np.float32).tobytes())
-        return digest.hexdigest()
-
-    def _read(self) -> dict[str, float]:
-        if self.state is None or not self.state.is_file():
-            return {}
-        try:
-            kept = json.loads(self.state.read_text())
-            return dict(kept["losses"]) if kept["key"] == self.key else {}
-        except (ValueError, KeyError, TypeError):
-            return {}  # cut short or foreign: measured again
-
-    def _write(self) -> None:
-        if self.state is None:
-            return
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{self.state.name}.", dir=self.state.parent)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"key": self.key, "losses": self.known}, file, indent=1, sort_keys=True)
-        os.replace(name, self.state)
-
-
 def search(
     model: str | Path,
     render: Render,
@@ -186,15 +84,16 @@ def search(
     """
     if not groups:
         raise EdgevoiceError(f"{model} has no layers that INT8 could touch")
-    judge = _Evaluator(Path(model), render, rate, groups, histograms, Path(state) if state else None, options)
+    living, dead = _split(groups, without_range(model, histograms, str(options.get("form", "cpu"))))
+    judge = Trials(Path(model), render, rate, living, histograms, Path(state) if state else None, options)
     start, span = time.process_time(), float("inf") if seconds is None else seconds
-    ranking = _rank(judge, groups, start + RANKING * span)
+    ranking = _rank(judge, living, start + RANKING * span)
     chosen, finished = _largest(judge, ranking, limit, start + span)
     return Sensitivity(
         ranking=tuple(ranking),
         chosen=tuple(chosen),
         left={entry.group.name: entry.loss for entry in ranking if entry.group.name not in chosen},
-        exclude=judge.excluded(chosen),
+        exclude=judge.excluded(chosen) + dead,
         loss=judge.loss(chosen),
         share=judge.share(chosen),
         limit=limit,
@@ -204,7 +103,14 @@ def search(
     )
 
 
-def _rank(judge: _Evaluator, groups: Sequence[Group], end: float) -> list[Ranked]:
+def _split(groups: Sequence[Group], dead: Collection[str]) -> tuple[list[Group], tuple[str, ...]]:
+    """The groups without the layers whose tensors never changed in calibration, and those layers."""
+    rows = [(group, tuple(layer for layer in group.layers if layer not in dead)) for group in groups]
+    living = [replace(group, layers=layers) for group, layers in rows if layers]
+    return living, tuple(layer for group in groups for layer in group.layers if layer in dead)
+
+
+def _rank(judge: Trials, groups: Sequence[Group], end: float) -> list[Ranked]:
     """The groups alone, in graph order while there is time; sorted by harm for work."""
     rows = []
     for group in track(groups, "sensitivity: layers alone"):
@@ -219,9 +125,7 @@ def _harm(entry: Ranked) -> tuple[float, str]:
     return loss, entry.group.name
 
 
-def _largest(
-    judge: _Evaluator, ranking: Sequence[Ranked], limit: float, end: float
-) -> tuple[list[str], bool]:
+def _largest(judge: Trials, ranking: Sequence[Ranked], limit: float, end: float) -> tuple[list[str], bool]:
     """The longest passing beginning of the ranking, then what else still fits, one by one.
 
     The first guess and each further one come from the root of the squares' sum, corrected by what was
@@ -243,7 +147,7 @@ def _largest(
 
 
 def _added(
-    judge: _Evaluator, rows: Sequence[tuple[str, float]], passing: int, limit: float, end: float
+    judge: Trials, rows: Sequence[tuple[str, float]], passing: int, limit: float, end: float
 ) -> tuple[list[str], bool]:
     """The first ``passing`` groups and those after them that still fit; hopeless ones are not tried."""
     chosen = [name for name, _ in rows[:passing]]

@@ -140,6 +140,29 @@ def test_a_tiny_channel_with_a_large_bias_does_not_overflow(tmp_path: Path):
     assert np.abs(found[0, 0] - 5.0).max() < 0.1
 
 
+@pytest.mark.parametrize("bias_rank", [1, 2])
+def test_gemm_with_either_shape_of_bias(tmp_path: Path, bias_rank: int):
+    path = graphs.gemm(tmp_path / "gemm.onnx", bias_rank=bias_rank)
+    feeds = [{"x": np.random.default_rng(s).normal(size=(9, 4)).astype(np.float32)} for s in range(8)]
+    for form in ("cpu", "tensorrt"):
+        quantize(path, tmp_path / "int8.onnx", feeds, form=form, check=False)
+        found = ranges.session(str(tmp_path / "int8.onnx")).run(None, feeds[0])[0]
+        assert snr(ranges.session(str(path)).run(None, feeds[0])[0], found) > 25
+
+
+def test_a_scaled_gemm_is_not_touched(tmp_path: Path):
+    assert quantisable(onnx.load(graphs.gemm(tmp_path / "gemm.onnx", alpha=0.5))) == []
+    assert len(quantisable(onnx.load(graphs.gemm(tmp_path / "gemm.onnx")))) == 1
+
+
+def test_a_graph_that_is_too_new_is_refused(vocoder: Path):
+    model = onnx.load(vocoder)
+    model.opset_import[0].version = 23
+    onnx.save(model, vocoder)
+    with pytest.raises(EdgevoiceError, match="opset 19 or lower"):
+        quantize(vocoder, vocoder.with_name("int8.onnx"), WINDOWS)
+
+
 def test_reduced_range_keeps_pairs_of_products_within_16_bits(vocoder: Path):
     for reduce_range, largest in ((True, 63), (False, 127)):
         out = vocoder.with_name(f"{largest}.onnx")

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tiny_graphs as graphs
 
-from calibration import sensitivity
 from calibration.graph import load
 from calibration.groups import Group, _labels, groups
+from calibration.methods import best_method
 from calibration.quantize import measure_ranges, quantize
-from calibration.ranges import Histogram, session
+from calibration.ranges import METHODS, Histogram, session
 from calibration.sensitivity import search
+from calibration.trials import Trials
 from edgevoice.errors import EdgevoiceError
 
 RATE = 8000
@@ -98,9 +99,7 @@ def test_the_chosen_set_passes_and_no_further_layer_would(
     assert 0 < len(result.chosen) < 3
     assert result.loss <= limit
     assert result.complete
-    evaluator = sensitivity._Evaluator(
-        vocoder, Renderer(), RATE, found, histograms, None, {"method": "minmax"}
-    )
+    evaluator = Trials(vocoder, Renderer(), RATE, found, histograms, None, {"method": "minmax"})
     for name in result.left:
         assert evaluator.loss([*result.chosen, name]) > limit
     out = vocoder.with_name("chosen.onnx")
@@ -148,3 +147,27 @@ def test_no_time_leaves_layers_in_float(vocoder: Path, found: list[Group], histo
 def test_a_model_without_layers_is_refused(vocoder: Path, histograms: dict[str, Histogram]):
     with pytest.raises(EdgevoiceError, match="no layers"):
         search(vocoder, Renderer(), RATE, [], histograms, limit=1.0)
+
+
+def test_the_best_method_is_the_one_that_loses_least(vocoder: Path, histograms: dict[str, Histogram]):
+    best, losses = best_method(vocoder, Renderer(), RATE, histograms)
+    assert set(losses) == set(METHODS)
+    assert losses[best] == min(losses.values())
+
+
+def test_a_dead_branch_is_left_alone(tmp_path: Path):
+    """A conditioning that is all zeros, as in a voice with one speaker, has no range."""
+    path = graphs.dead_branch(tmp_path / "dead.onnx")
+    windows = [{"x": np.random.default_rng(s).normal(size=(1, 2, 400)).astype(np.float32)} for s in range(8)]
+    measured = measure_ranges(path, windows)
+    found = groups(load(path), windows[0])
+    assert len(found) == 2
+
+    def render(file: Path) -> Sequence[np.ndarray]:
+        return [session(str(file)).run(None, windows[0])[0].ravel()]
+
+    result = search(path, render, RATE, found, measured, limit=10.0, method="minmax")
+    assert result.exclude == ("/dead/Conv",)
+    report = quantize(path, tmp_path / "int8.onnx", histograms=measured, exclude=result.exclude)
+    assert report.quantised == quantize(path, tmp_path / "int8.onnx", histograms=measured).quantised
+    assert report.left == ("/dead/Conv",)

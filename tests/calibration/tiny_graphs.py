@@ -91,3 +91,31 @@ def latents(frames: int = 64, seed: int = 1) -> dict[str, np.ndarray]:
     """One sentence's latents."""
     values = np.random.default_rng(seed).normal(0, 1, (1, CHANNELS, frames))
     return {"latents": values.astype(np.float32)}
+
+
+def dead_branch(path: Path) -> Path:
+    """A convolution, and another over zeros that is added to it; x [1,2,F] to y [1,1,F]."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "/live/Conv"),
+        helper.make_node("Mul", ["x", "zero"], ["z"], "/dead/Mul"),
+        helper.make_node("Conv", ["z", "v"], ["b"], "/dead/Conv"),
+        helper.make_node("Add", ["a", "b"], ["y"], "/Add"),
+    ]
+    constants = {
+        "w": rng.normal(0, 0.1, (1, 2, 1)).astype(np.float32),
+        "v": rng.normal(0, 0.1, (1, 2, 1)).astype(np.float32),
+        "zero": np.zeros(1, np.float32),
+    }
+    return save(path, nodes, constants, {"x": [1, 2, "F"]}, {"y": [1, 1, "F"]})
+
+
+def gemm(path: Path, alpha: float = 1.0, bias_rank: int = 1) -> Path:
+    """Rows [T,4] by a turned weight plus a bias to [T,3]."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "w": rng.normal(0, 1, (3, 4)).astype(np.float32),
+        "b": rng.normal(0, 1, (3,) if bias_rank == 1 else (1, 3)).astype(np.float32),
+    }
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"], "/out/Gemm", transB=1, alpha=alpha)
+    return save(path, [node], constants, {"x": ["T", 4]}, {"y": ["T", 3]})
