@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from compress.lexicon import align, letters, source
 from compress.lexicon.sounds import by_letter, to_ipa
 from edgevoice.progress import track
-from edgevoice.text.dictionary import DATA, LETTERS, WORDS, compound, inflected
+from edgevoice.text.dictionary import DATA, LETTERS, WORDS, inflected
 from edgevoice.text.guess import Guesser, Weights
 from edgevoice.text.sounds import encode
 
@@ -59,10 +59,10 @@ def _align(phones: dict[str, tuple[str, ...]]) -> Chunks:
 
 
 def underived(said: Said) -> Said:
-    """The words that the rules for endings and compounds do not already give, from the shortest on."""
+    """The words that the rules for endings do not already give, from the shortest on."""
     kept: Said = {}
     for word in sorted(said, key=lambda word: (len(word), word)):
-        if (inflected(word, kept) or compound(word, kept)) != said[word]:
+        if inflected(word, kept) != said[word]:
             kept[word] = said[word]
     return kept
 

@@ -82,12 +82,6 @@ def test_endings_of_known_words(known: str, derived: str, tail: str) -> None:
     assert "".join(pronouncer.known(derived) or []) == base + tail
 
 
-def test_a_compound_has_one_main_stress() -> None:
-    said = Pronouncer().known("elephanthouse")
-    assert said is not None
-    assert "".join(said).count("ˈ") == 1
-
-
 def test_every_word_of_the_file_is_found() -> None:
     dictionary = Dictionary(DATA / WORDS)
     lines = (DATA / WORDS).read_text("ascii").splitlines()[1:]
