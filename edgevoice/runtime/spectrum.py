@@ -29,17 +29,34 @@ def overlap_add(spectrum: Float, hop: int) -> Float:
     """
     half = spectrum.shape[0] // 2
     n_fft, frames = 2 * (half - 1), spectrum.shape[1]
-    complex_rows = spectrum[:half].T + 1j * spectrum[half:].T
-    window = _hann(n_fft)
-    pieces = np.fft.irfft(complex_rows, n_fft, axis=1).astype(np.float32) * window
-    sound = np.zeros((frames - 1) * hop + n_fft, np.float32)
-    weight = np.zeros_like(sound)
-    for frame, piece in enumerate(pieces):
-        sound[frame * hop : frame * hop + n_fft] += piece
-        weight[frame * hop : frame * hop + n_fft] += window * window
+    bins = np.empty((frames, half), np.complex64)
+    bins.real, bins.imag = spectrum[:half].T, spectrum[half:].T
+    pieces = np.fft.irfft(bins, n_fft, axis=1)
+    pieces *= _hann(n_fft)
     pad = (n_fft - hop) // 2
     kept = slice(pad, pad + frames * hop)
-    return np.asarray(sound[kept] / np.maximum(weight[kept], 1e-8), np.float32)
+    return _add(pieces, hop)[kept] * _gain(n_fft, hop, frames)[kept]
+
+
+def _add(pieces: npt.NDArray[np.floating], hop: int) -> Float:
+    """Pieces [F, n_fft], each ``hop`` samples after the one before, summed.
+
+    Part by part of all pieces at once: a loop over frames took a third of a small vocoder's time.
+    """
+    frames, n_fft = pieces.shape
+    parts = -(-n_fft // hop)
+    total = np.zeros((frames + parts - 1, hop), np.float32)
+    for part in range(parts):
+        piece = pieces[:, part * hop : (part + 1) * hop]
+        total[part : part + frames, : piece.shape[1]] += piece
+    return total.ravel()
+
+
+@lru_cache(maxsize=8)
+def _gain(n_fft: int, hop: int, frames: int) -> Float:
+    """What undoes the windows' sum; an utterance has few lengths of chunks."""
+    weight = _add(np.broadcast_to(_hann(n_fft) ** 2, (frames, n_fft)), hop)
+    return np.asarray(1 / np.maximum(weight, 1e-8), np.float32)
 
 
 def harmonic_phase(

@@ -56,16 +56,19 @@ class Stages:
 
     def _vocode(self, latents: _Latents, start: int, stop: int, conditions: Mapping[str, Float]) -> Float:
         hop, spectrum = self.manifest.voice.hop, self.manifest.spectrum
-        context = self.manifest.stages["vocoder"].context
-        around = context + (margin(spectrum.n_fft, hop) if spectrum else 0)
-        place = window(start, stop, around, latents.frames)
+        reach = margin(spectrum.n_fft, hop) if spectrum else 0
+        context = self.manifest.stages["vocoder"].context + reach
+        place = window(start, stop, context, latents.frames)
         columns, phase = latents.get(place.left, place.right)
         feeds: dict[str, Array] = {"latents": columns[None], **conditions}
         if phase is not None:
             feeds["phase"] = phase[None]
         (out,) = self.vocoder.run(_taken(self.vocoder, feeds))
-        sound = overlap_add(out[0], hop) if spectrum else out[0]
-        return np.clip(sound[place.crop(hop)], -1.0, 1.0)
+        if spectrum is None:
+            return np.clip(out[0, place.crop(hop)], -1.0, 1.0)
+        heard = window(start, stop, reach, latents.frames)
+        sound = overlap_add(out[0, :, heard.left - place.left : heard.right - place.left], hop)
+        return np.clip(sound[heard.crop(hop)], -1.0, 1.0)
 
 
 class _Latents:

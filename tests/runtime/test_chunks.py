@@ -18,12 +18,21 @@ def test_spans_cover_every_frame_once_and_double(frames: int, first: int, long: 
     while len(wanted) < len(lengths):
         wanted.append(min(long, 2 * wanted[-1]))
     assert lengths[:-1] == wanted[: len(lengths)][:-1]
-    assert not lengths or 0 < lengths[-1] <= wanted[len(lengths) - 1]
+    assert max(lengths, default=0) <= max(first, long)
+    if len(lengths) > 1:
+        assert 0 < lengths[-1] <= 1.5 * wanted[len(lengths) - 1]
 
 
 def test_spans_of_the_manifest_s_two_lengths() -> None:
     assert list(spans(100, Chunks(8, 32))) == [(0, 8), (8, 24), (24, 56), (56, 88), (88, 100)]
     assert list(spans(0, Chunks(8, 32))) == []
+
+
+def test_a_short_rest_joins_the_chunk_before_it() -> None:
+    assert list(spans(32, Chunks(8, 32))) == [(0, 8), (8, 32)]
+    assert list(spans(33, Chunks(8, 32))) == [(0, 8), (8, 24), (24, 33)]
+    assert list(spans(25, Chunks(8, 16))) == [(0, 8), (8, 24), (24, 25)]  # 17 would be more than a long one
+    assert list(spans(9, Chunks(8, 32))) == [(0, 8), (8, 9)]  # the first sound does not wait
 
 
 @given(st.integers(1, 300), st.data(), st.integers(0, 40), st.integers(1, 4))
