@@ -48,8 +48,9 @@ $(DEMO)/bundle/manifest.json: $(VENV)/.demo $(MODULES)
 	$(BIN)/edgevoice compress "$$voice" --target cpu --recipe quantize -o $(DEMO)/bundle
 	@touch $@
 
+# A file's tests stay on one worker: they share what is slow to make, and README.md's snippets have an order.
 test: lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: ruff mypy imports
 
