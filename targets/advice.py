@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from targets.render import mib
 
 if TYPE_CHECKING:
-    from targets.plan import Plan, StageCost
+    from targets.planning import Plan, StageCost
 
 # How a stage shrinks, relative to FP32. Read from engines that TensorRT for RTX built of Piper's decoder at
 # 512 frames: weights 6.34, 3.17 and 2.25 MiB, activations 130, 68 and 86 MiB (INT8 keeps transposed

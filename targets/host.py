@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import os
 import platform
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from targets import cgroup, jetpack, memory
+from targets import jetpack, memory
+from targets.cpus import usable_cpus as usable_cpus
 from targets.profile import Target, all_targets
 
 # Instructions that multiply INT8 numbers and sum them in one step; without one of them INT8 gains little.
@@ -78,20 +77,6 @@ class Host:
             "compute_capability": self.compute_capability,
             "targets": list(self.targets),
         }
-
-
-def usable_cpus(root: Path = Path("/")) -> int:
-    """CPUs that this process may keep busy: its affinity, and the whole CPUs of its control group's quota."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # no affinity outside Linux
-        count = os.cpu_count() or 1
-    quota = cgroup.cpu_quota(root)
-    if quota is not None:
-        # Rounded down: one thread too many spends the quota on waiting, and the group is then stopped for the
-        # rest of the period, which is heard as a gap.
-        count = min(count, math.floor(quota))
-    return max(1, count)
 
 
 def parse_cpuinfo(text: str) -> Cpu:

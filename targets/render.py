@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from targets.plan import Plan
+    from targets.planning import Plan
 
 
 def mib(size: int | float) -> str:

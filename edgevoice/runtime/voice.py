@@ -19,7 +19,7 @@ from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
 from edgevoice.runtime.find import find
 from edgevoice.runtime.synthesis import Stages
-from targets.host import usable_cpus
+from targets.cpus import usable_cpus
 
 Float = npt.NDArray[np.float32]
 Speaker = str | int | Mapping[str, float] | None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import targets
 from targets import advice, overhead
 from targets.errors import TargetError
-from targets.plan import Plan, StageCost, plan
+from targets.planning import Plan, StageCost, plan
 from targets.profile import MIB, Target
 
 CPU = targets.load("cpu")
