@@ -11,6 +11,8 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 OLDEST ?= build/oldest
+# A file's tests stay on one worker: they share what is slow to make, and README.md's snippets have an order.
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
@@ -48,9 +50,8 @@ $(DEMO)/bundle/manifest.json: $(VENV)/.demo $(MODULES)
 	$(BIN)/edgevoice compress "$$voice" --target cpu --recipe quantize -o $(DEMO)/bundle
 	@touch $@
 
-# A file's tests stay on one worker: they share what is slow to make, and README.md's snippets have an order.
 test: lint
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 lint: ruff mypy imports
 
@@ -67,7 +68,8 @@ imports: $(VENV)/.dev
 NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py
 
 test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
-	$(OLDEST)/bin/python -m pytest $(NOT_DEVICE:%=--ignore=tests/%) --bundles=$(OLDEST)/bundles $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest $(WORKERS) $(PYTEST_ARGS) \
+	  --bundles=$(OLDEST)/bundles $(NOT_DEVICE:%=--ignore=tests/%)
 
 test-wheels: $(VENV)/.dev
 	$(BIN)/python tests/project/wheels.py
@@ -86,7 +88,8 @@ $(VENV)/.made:
 
 $(OLDEST)/.made: .ci/oldest.txt pyproject.toml
 	$(PYTHON310) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --no-compile -c .ci/oldest.txt -e '.[espeak]' pytest hypothesis
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --no-compile -c .ci/oldest.txt -e '.[espeak]' \
+	  pytest pytest-xdist hypothesis
 	@touch $@
 
 # The tiny voices are made with torch, so elsewhere. The root goes first: tests/compress must not stand for compress.
