@@ -89,7 +89,7 @@ class Pronouncer:
     def known(self, word: str) -> list[str] | None:
         """The word itself, or a form of a word in the dictionary.
 
-        Cutting a word into two known ones was tried: one symbol in six came out wrong, the model errs in twelve.
+        Cutting a word into two known ones was tried: it got one symbol in six wrong, the model one in twelve.
         """
         return self.dictionary.get(word) or inflected(word, self.dictionary)
 
