@@ -24,7 +24,7 @@ help:
 	@echo 'make lint         the first three alone'
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
 	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64'
-	@echo 'make clean        remove $(VENV), build and caches'
+	@echo 'make clean        remove .venv, build and caches'
 	@echo
 	@echo 'PYTHON=$(PYTHON)  PYTHON310=$(PYTHON310)  VENV=$(VENV)  PYTEST_ARGS=...'
 
@@ -99,4 +99,4 @@ $(OLDEST)/.bundles: $(VENV)/.dev $(MODULES) $(wildcard tests/tiny_*.py tests/tin
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
