@@ -90,10 +90,11 @@ def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> 
     target = Path(path)
     try:
         refuse_foreign(target)
-        _write(target.resolve(), manifest, sources)
+        place = target.resolve()
+        _write(place, manifest, sources)
     except OSError as error:
         raise EdgevoiceError(f"cannot write {target}: {error.strerror or error}") from None
-    return read(target, verify=False)
+    return read(place, verify=False)  # not ``path``: "." is now the older bundle, which is gone
 
 
 def _write(target: Path, manifest: Manifest, sources: Mapping[str, Path]) -> None:
@@ -116,8 +117,17 @@ def refuse_foreign(target: Path) -> None:
     """Refuse to write over anything that is not an older bundle."""
     if target.is_dir() and not any(target.iterdir()):
         return
-    if target.exists() and not (target / MANIFEST).is_file():
+    if target.exists() and not _looks_like_bundle(target):
         raise EdgevoiceError(f"{target} exists and is no bundle: name another folder or remove it")
+
+
+def _looks_like_bundle(folder: Path) -> bool:
+    """Of any schema version. The name alone will not do: web applications have a manifest.json too."""
+    try:
+        raw = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(raw, dict) and {"schema", "stages", "files"} <= raw.keys()
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -127,7 +137,11 @@ def replace_folder(new: Path, target: Path) -> None:
     elif not _exchange(new, target):
         old = new.with_name(new.name + ".old")
         os.rename(target, old)
-        os.rename(new, target)
+        try:
+            os.rename(new, target)
+        except OSError:
+            os.rename(old, target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     sync_folder(target.parent)
 

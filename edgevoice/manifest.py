@@ -5,7 +5,7 @@ Structs are msgspec's, which refuses unknown keys and wrong types and names the 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ StageName = Literal["encoder", "acoustic", "vocoder"]
 STAGES: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
 
 Precision = Literal["fp32", "fp16", "int8"]
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,14 +37,14 @@ class Table(_Strict, frozen=True):
 
     file: str
     names: list[str]
-    default: int = 0
+    default: Count = 0
 
 
 class Voice(_Strict, frozen=True):
     name: str
     language: str
-    sample_rate: int
-    hop: int
+    sample_rate: Positive
+    hop: Positive
     licence: Licence
     speakers: Table | None = None
     emotions: Table | None = None
@@ -59,27 +62,27 @@ class Durations(_Strict, frozen=True):
     """How the host rounds the encoder's durations, in frames, after dividing them by the speed."""
 
     rounding: Literal["ceil", "nearest"]
-    minimum: int = 1
+    minimum: Count = 1
 
 
 class Chunks(_Strict, frozen=True):
-    """The two chunk lengths in frames: a short one for the first sound, a long one after it."""
+    """Frames of the first chunk, short for the first sound, and of the long ones that it doubles up to."""
 
-    first: int
-    long: int
+    first: Positive
+    long: Positive
 
 
 class Noise(_Strict, frozen=True):
     """A sampled input: ``channels`` rows of normal numbers times ``scale``."""
 
-    channels: int
+    channels: Positive
     scale: float
 
 
 class Spectrum(_Strict, frozen=True):
     """A vocoder that answers with an STFT: the host overlap-adds with a periodic Hann window."""
 
-    n_fft: int
+    n_fft: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
 
 
 class Phase(_Strict, frozen=True):
@@ -88,9 +91,9 @@ class Phase(_Strict, frozen=True):
     ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents.
     """
 
-    harmonics: int
-    f0: int
-    voicing: int
+    harmonics: Positive
+    f0: Count
+    voicing: Count
 
 
 class Measure(_Strict, frozen=True):
@@ -123,22 +126,23 @@ class Variant(_Strict, frozen=True):
 class Stage(_Strict, frozen=True):
     """``context``: frames of input that each end of a chunk needs around it to equal a whole run.
 
-    ``arena_bytes``: what the engine's allocator took for the longest chunk, measured in FP32 at compression.
+    ``arena_bytes``: by how much a process grew that ran the chosen file once, on the longest chunk (the
+    encoder: on the longest sentence judged), with ONNX Runtime on the provenance's host.
     """
 
     variants: list[Variant]
     chosen: str
     reason: str
-    context: int = 0
+    context: Count = 0
     noise: Noise | None = None
     takes: list[Literal["speaker", "emotion"]] = []
-    parameters: int = 0
-    arena_bytes: int = 0
+    parameters: Count = 0
+    arena_bytes: Count = 0
 
 
 class File(_Strict, frozen=True):
     sha256: str
-    bytes: int
+    bytes: Count
 
 
 class Calibration(_Strict, frozen=True):
