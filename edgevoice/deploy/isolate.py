@@ -14,6 +14,7 @@ import msgspec
 
 from edgevoice.deploy.selftest import Report, peak_bytes
 from edgevoice.deploy.stage import megabytes
+from targets import memory
 
 COMMAND = (sys.executable, "-m", "edgevoice.deploy.selftest")
 POLL_SECONDS = 0.02
@@ -31,8 +32,8 @@ def run(
     ``budget``: bytes it may keep resident, its libraries included; never more than the machine has available.
     A crash, a timeout (seconds) or a breach of the budget is a problem in the report, not an exception.
     """
-    budgets = [bytes_ for bytes_ in (budget, available_bytes()) if bytes_ is not None]
-    limit = min(budgets, default=None)
+    available = memory.read().available
+    limit = available if budget is None else min(budget, available)
     arguments = [*command, str(folder), "--parent", str(os.getpid())]
     process = subprocess.Popen(
         arguments + (["--text", text] if text else []),
@@ -47,13 +48,7 @@ def run(
         process.wait()
 
 
-def available_bytes() -> int | None:
-    """Memory that this process may still take: the machine's, or what its cgroup leaves if that is less."""
-    found = [value for value in (_meminfo(), _cgroup()) if value is not None]
-    return min(found, default=None)
-
-
-def _watch(process: subprocess.Popen[bytes], limit: int | None, timeout: float) -> Report:
+def _watch(process: subprocess.Popen[bytes], limit: int, timeout: float) -> Report:
     deadline = time.monotonic() + timeout
     peak = 0
     while True:
@@ -62,20 +57,20 @@ def _watch(process: subprocess.Popen[bytes], limit: int | None, timeout: float) 
             return _judge(process.returncode, output, errors, peak, limit)
         except subprocess.TimeoutExpired:
             peak = max(peak, peak_bytes(process.pid))
-        if limit is not None and peak > limit:
+        if peak > limit:
             return Report([_exceeds(peak, limit)], peak_bytes=peak)
         if time.monotonic() > deadline:
             return Report([f"it did not finish one sentence within {timeout:g} s"], peak_bytes=peak)
 
 
-def _judge(status: int, output: bytes, errors: bytes, peak: int, limit: int | None) -> Report:
+def _judge(status: int, output: bytes, errors: bytes, peak: int, limit: int) -> Report:
     if status:
         return Report([_ending(status, errors)], peak_bytes=peak)
     try:
         report = msgspec.json.decode(output.rstrip().rpartition(b"\n")[2], type=Report)
     except msgspec.DecodeError:
         return Report(["it ended without a report"], peak_bytes=peak)
-    if limit is not None and report.peak_bytes > limit:
+    if report.peak_bytes > limit:
         problems = [*report.problems, _exceeds(report.peak_bytes, limit)]
         return msgspec.structs.replace(report, problems=problems)
     return report
@@ -89,25 +84,3 @@ def _ending(status: int, errors: bytes) -> str:
     last = errors.decode(errors="replace").strip().rpartition("\n")[2]
     how = f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     return f"the process that loaded it {how}" + (f" ({last})" if last else "")
-
-
-def _meminfo() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
-
-
-def _cgroup() -> int | None:
-    """What the memory limit of this process's cgroup (version 2) leaves."""
-    try:
-        inside = Path("/proc/self/cgroup").read_text(encoding="ascii").strip().rpartition("::")[2]
-        place = Path("/sys/fs/cgroup") / inside.lstrip("/")
-        most = (place / "memory.max").read_text(encoding="ascii").strip()
-        used = (place / "memory.current").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return None if most == "max" else max(0, int(most) - int(used))
