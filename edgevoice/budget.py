@@ -10,8 +10,11 @@ FLOAT_BYTES = 4
 
 
 def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
-    """The plan of the bundle's files on ``target``; precisions that would be smaller are its alternatives."""
-    costs = [_cost(name, pick(manifest.stages[name], target), manifest) for name in STAGES]
+    """The plan of the bundle's files on ``target``."""
+    costs = [
+        _cost(name, pick(manifest.stages[name], target), manifest, target.engine == "onnxruntime")
+        for name in STAGES
+    ]
     return plan(costs, target, available_bytes=available_bytes)
 
 
@@ -35,7 +38,7 @@ def pick(stage: Stage, target: Target) -> Variant:
     return next(variant for variant in stage.variants if variant.file == stage.chosen)
 
 
-def _cost(name: StageName, variant: Variant, manifest: Manifest) -> StageCost:
+def _cost(name: StageName, variant: Variant, manifest: Manifest, readable: bool) -> StageCost:
     stage = manifest.stages[name]
     return StageCost(
         name,
@@ -43,7 +46,8 @@ def _cost(name: StageName, variant: Variant, manifest: Manifest) -> StageCost:
         weights_bytes=manifest.files[variant.file].bytes,
         arena_bytes=stage.arena_bytes,
         buffer_bytes=_buffers(name, manifest),
-        read=frozenset({"weights", "arena"}) if stage.arena_bytes else frozenset({"weights"}),
+        # The arena was read with ONNX Runtime: for another engine it is an estimate.
+        read=frozenset({"weights", "arena"} if stage.arena_bytes and readable else {"weights"}),
     )
 
 
