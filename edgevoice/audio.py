@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -49,66 +49,34 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
         raise EdgevoiceError(f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg")
     target = _writable(path)
     partial = None
-    stream = _Stream()
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         partial = Path(name)
-        with stream.opened(handle), soundfile.SoundFile(stream, "w", rate, 1, format=format_name) as out:
-            yield _File(out, stream)
+        with os.fdopen(handle) as held:
+            # By name: out of a Python file's callbacks into libsndfile no error and no signal comes back.
+            with soundfile.SoundFile(name, "w", rate, 1, format=format_name) as out:
+                counter = _Counter(out)
+                yield counter
+            if soundfile.info(name).frames != counter.samples:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(held.fileno())
         partial.chmod(0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, soundfile.SoundFileError) as error:
-        cause = stream.error or error
-        reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+        reason = error.strerror if isinstance(error, OSError) else f"{error} Is the disk full?"
         raise EdgevoiceError(f"cannot write {path}: {reason}") from None
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
 
 
-class _Stream:
-    """A file that keeps its first error: libsndfile calls it from C, where Python could only print it."""
-
-    def __init__(self) -> None:
-        self.error: OSError | None = None
-        self._file: IO[bytes] = io.BytesIO()
-
-    @contextmanager
-    def opened(self, descriptor: int) -> Iterator[None]:
-        with os.fdopen(descriptor, "w+b") as self._file:
-            yield
-            self.check()
-            self._file.flush()
-            os.fsync(descriptor)
-
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def write(self, data: bytes) -> int:
-        return self._kept(self._file.write, data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._kept(self._file.seek, offset, whence)
-
-    def tell(self) -> int:
-        return self._kept(self._file.tell)
-
-    def _kept(self, call: Callable[..., int], *arguments: Any) -> int:
-        try:
-            return 0 if self.error else call(*arguments)
-        except OSError as error:
-            self.error = error
-            return 0
-
-
-class _File:
-    def __init__(self, out: Sink, stream: _Stream) -> None:
-        self._out, self._stream = out, stream
+class _Counter:
+    def __init__(self, out: Sink) -> None:
+        self.samples, self._out = 0, out
 
     def write(self, sound: Float) -> None:
         self._out.write(sound)
-        self._stream.check()
+        self.samples += len(sound)
 
 
 def _writable(path: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.random  # NumPy 2 would load it on first use: in the first sound, where it swallows signals too
 import numpy.typing as npt
 
 from edgevoice.manifest import Chunks, Durations, Manifest, Noise

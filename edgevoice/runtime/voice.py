@@ -95,10 +95,12 @@ class Voice:
         """
         _check_options(speed, pause, seed)
         conditions = self._conditions(speaker)
-        sentences = self._sentences(text, note or (lambda _: None))
+        notes = _Notes(note or (lambda _: None))
+        sentences = self._sentences(text, lambda message: notes.take(message))
         first = next(sentences, None)
         if first is None:
             raise NothingToSay("there is nothing to say in this text: it has no letters or numbers")
+        notes.release()
         return self._speak(first, sentences, conditions, speed, pause, seed, chunks)
 
     def _speak(
@@ -149,6 +151,20 @@ class Voice:
                 raise EdgevoiceError(f"speaker {speaker!r}: this voice has one speaker, leave the option out")
             return {}
         return {"speaker": _mix(table, self._rows, speaker)[None]}
+
+
+class _Notes:
+    """Notes that wait until there is something to say: a refusal is one line."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._waiting: list[str] = []
+        self.take = self._waiting.append
+
+    def release(self) -> None:
+        self.take = self._note
+        for message in self._waiting:
+            self._note(message)
 
 
 def _check_options(speed: float, pause: float, seed: int) -> None:
