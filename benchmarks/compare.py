@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import provenance, report
 from benchmarks.engines import ENGINES, OURS, Contestant
 from benchmarks.measure import WARM_UPS, run
-from benchmarks.sentences import groups
+from benchmarks.sentences import Groups, groups
 from edgevoice.errors import EdgevoiceError
 
 LEAST_RUNS = 10
@@ -64,7 +64,9 @@ def _compare(options: argparse.Namespace) -> int:
         samples, about, working = run(contestants, texts, options.threads, options.runs)
     rows = report.summary(samples, contestants)
     engines = {name: {"about": about[name], "working_threads": working[name]} for name in about}
-    _print(facts, engines, report.table(rows, contestants), options)
+    print("\n".join([*provenance.lines(facts), *_conditions(engines, texts, options.runs), ""]))
+    print((report.markdown if options.markdown else report.text)(report.table(rows, contestants)))
+    print("\n".join(["", *NOTES]))
     if options.json:
         found = {"provenance": facts, "engines": engines, "sentences": texts}
         report.write(options.json, json.dumps({**found, "rows": rows, "samples": samples}, indent=1))
@@ -111,12 +113,12 @@ def _titles(bundles: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(path) for path in bundles]
 
 
-def _print(
-    facts: dict[str, Any], engines: dict[str, Any], lines: list[list[str]], options: argparse.Namespace
-) -> None:
-    print("\n".join(provenance.lines(facts)))
-    for name, row in engines.items():
-        print(f"{name}: {row['about']}; threads that worked: {row['working_threads']}")
-    print(f"{options.runs} runs each, in turns, after {WARM_UPS} warm-up runs.\n")
-    print(report.markdown(lines) if options.markdown else report.text(lines))
-    print("\n" + "\n".join(NOTES))
+def _conditions(engines: dict[str, Any], texts: Groups, runs: int) -> list[str]:
+    said = ", ".join(f"{name} {min(len(lines), runs)}" for name, lines in texts.items())
+    return [
+        *(
+            f"{name}: {row['about']}; threads that worked: {row['working_threads']}"
+            for name, row in engines.items()
+        ),
+        f"{runs} runs each, in turns, after {WARM_UPS} warm-up runs; different sentences: {said}.",
+    ]
