@@ -48,8 +48,8 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     skipped = sum(len(draft.staged.table.encode(phonemes[row])[1]) for row in chosen)
     sentences = [pool[row] for row in chosen]
     record = require_fit(sentences, [phonemes[row] for row in chosen], phonemes, skipped)
-    others = (line for row, line in enumerate(pool) if row not in set(chosen))
-    searching = tuple(islice(sorted(others, key=len), SEARCHING))
+    others = [line for row, line in enumerate(pool) if row not in set(chosen)]
+    searching = tuple(sorted(others or sentences, key=len)[:SEARCHING])  # a short file is all calibrated on
     return Corpus(tuple(sentences), record, searching, judging)
 
 

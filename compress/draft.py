@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import onnx
 from compress.recipe import Recipe
 from compress.staged import StagedVoice
 from compress.workspace import Workspace
-from edgevoice import manifest, text
+from edgevoice import bundle, manifest, text
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -30,12 +31,16 @@ WHOLE = manifest.Chunks(first=1 << 30, long=1 << 30)
 
 @dataclass(frozen=True)
 class Draft:
-    """The voice in FP32 with its tables on disk, and the manifest's parts that no measurement changes."""
+    """The voice in FP32 with its tables on disk, and the manifest's parts that no measurement changes.
+
+    ``identity``: a hash of all that its FP32 sound depends on, for the keys of what is made from it.
+    """
 
     staged: StagedVoice
     files: Mapping[str, Path]
     speakers: manifest.Table | None
     chunks: manifest.Chunks
+    identity: str
     _engines: dict[StageName, Engine] = field(default_factory=dict)
 
     def path(self, stage: StageName) -> Path:
@@ -112,7 +117,8 @@ def prepare(staged: StagedVoice, recipe: Recipe, work: Workspace) -> Draft:
     """Write the FP32 stages and the tables into the workspace."""
     files = {}
     for name, stage in staged.stages.items():
-        key = [staged.sha256, name]
+        # The graph, not the voice's file: another edgevoice may cut the same voice in another way.
+        key = hashlib.sha256(stage.model.SerializeToString(deterministic=True)).hexdigest()
         files[fp32_name(name)] = work.file(fp32_name(name), key, partial(onnx.save, stage.model))
     table = msgspec.to_builtins(staged.table)
     text_file = staged.text.file
@@ -123,7 +129,14 @@ def prepare(staged: StagedVoice, recipe: Recipe, work: Workspace) -> Draft:
         speakers = manifest.Table("speakers.npy", list(staged.speaker_names))
         files["speakers.npy"] = work.file("speakers.npy", staged.sha256, lambda path: _write_rows(path, rows))
     chunks = manifest.Chunks(recipe.chunks.first, recipe.chunks.long)
-    return Draft(staged, files, speakers, chunks)
+    return Draft(staged, files, speakers, chunks, _identity(staged, files))
+
+
+def _identity(staged: StagedVoice, files: Mapping[str, Path]) -> str:
+    noise = [(name, stage.noise) for name, stage in sorted(staged.stages.items())]
+    numbers = (staged.text, staged.durations, staged.sample_rate, noise, staged.spectrum, staged.phase)
+    contents = {name: bundle.sha256(path) for name, path in files.items()}
+    return hashlib.sha256(msgspec.json.encode([numbers, contents], order="sorted")).hexdigest()
 
 
 def _write_json(path: Path, value: object) -> None:

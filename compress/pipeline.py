@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from calibration.data import require_sound
+from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import judge as hold
 from calibration.measures.compare import available
 from calibration.measures.statistics import Interval
@@ -59,12 +59,13 @@ def compress(
     target, and, unless ``allow_worse``, one that fails the recipe's gate.
     """
     bundle.refuse_foreign(out)
-    work = Workspace(out.with_name(f".{out.name}.work"))
+    place = out.resolve()
+    work = Workspace(place.with_name(f".{place.name}.work"), _versions())
     say(f"reading {voice.name}")
     staged = teachers.read(voice)
     draft = prepare(staged, recipe, work)
     corpus = choose(draft, recipe, texts)
-    key = [staged.sha256, recipe.sha256(), target.id, corpus.calibration, corpus.judging]
+    key = [draft.identity, corpus.judging]
     exactness = work.data("exactness.json", key, lambda: verify.against_file(draft, list(corpus.judging[:3])))
     say(f"three stages, equal to the voice's own file within {exactness:.1e}")
     spoken = speak(draft, corpus.judging, JUDGING_SEED)
@@ -79,7 +80,7 @@ def compress(
         raise EdgevoiceError(
             f"the voice did not survive: {'; '.join(verdict.reasons)} (--allow-worse writes it)"
         )
-    arenas = {stage: _arena(draft, stage, choice, spoken, work, key) for stage, (choice, _) in chosen.items()}
+    arenas = {stage: _arena(draft, stage, choice, spoken, work) for stage, (choice, _) in chosen.items()}
     made = manifest.Manifest(
         schema=manifest.SCHEMA,
         voice=draft.voice(),
@@ -112,17 +113,19 @@ def _measure(
     for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
         material = material or _material(draft, corpus, spoken)
         made = variants.make(draft, stage, recipe, target, material[stage], work)
-        rows[stage] = _judged(draft, stage, made, spoken, recipe, work, [key, stage])
+        rows[stage] = _judged(draft, stage, made, spoken, recipe, work, key)
     return rows
 
 
 def _material(draft: Draft, corpus: Corpus, spoken: Spoken) -> dict[StageName, variants.Material]:
     if not corpus.calibration:
-        return {stage: variants.Material(spoken.feeds[stage], spoken) for stage in STAGES}
+        return {stage: variants.Material(spoken.sentences, spoken.feeds[stage], spoken) for stage in STAGES}
     calibration = speak(draft, corpus.calibration, CALIBRATION_SEED)
     require_sound(calibration.sounds, draft.staged.sample_rate)
     searching = speak(draft, corpus.searching, SEARCHING_SEED)
-    return {stage: variants.Material(calibration.feeds[stage], searching) for stage in STAGES}
+    return {
+        stage: variants.Material(corpus.calibration, calibration.feeds[stage], searching) for stage in STAGES
+    }
 
 
 def _judged(
@@ -137,7 +140,9 @@ def _judged(
     files = [draft.path(stage)] + [row.path for row in made if row.path is not None]
     seconds = [len(sound) / draft.staged.sample_rate for sound in spoken.sounds]
     times = work.data(
-        f"{stage}.times.json", key, lambda: judge.milliseconds(files, spoken.feeds[stage], seconds)
+        f"{stage}.times.json",
+        [key, [bundle.sha256(path) for path in files]],
+        lambda: judge.milliseconds(files, spoken.feeds[stage], seconds),
     )
     rows = [Measured(files[0], manifest.Variant(files[0].name, "fp32", milliseconds=times[0]), {})]
     whole = [row for row in made if row.path is not None]
@@ -173,7 +178,8 @@ def _quality(
         engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}
         return {n: f.json() for n, f in judge.quality(draft, spoken, engines, groups).items()}
 
-    return {n: Interval(**figure) for n, figure in work.data(name, [key, groups], compared).items()}
+    made_of = [key, groups, {stage: bundle.sha256(path) for stage, path in files.items()}]
+    return {n: Interval(**figure) for n, figure in work.data(name, made_of, compared).items()}
 
 
 def _whole(
@@ -188,24 +194,23 @@ def _whole(
     files = {stage: row.path for stage, row in chosen.items() if row.variant.precision != "fp32" and row.path}
     if not files:
         return {}
-    names = sorted(path.name for path in files.values())
-    return _quality(draft, spoken, files, recipe, work, "whole.quality.json", [key, names])
+    return _quality(draft, spoken, files, recipe, work, "whole.quality.json", key)
 
 
-def _arena(
-    draft: Draft, stage: StageName, chosen: Measured, spoken: Spoken, work: Workspace, key: object
-) -> int:
+def _arena(draft: Draft, stage: StageName, chosen: Measured, spoken: Spoken, work: Workspace) -> int:
     """At the longest chunk with its context; the encoder on the longest sentence judged."""
-    feeds = max(spoken.feeds[stage], key=lambda row: max(values.shape[-1] for values in row.values()))
+    steps = "phonemes" if stage == "encoder" else "frames" if stage == "acoustic" else "latents"
+    feeds = max(spoken.feeds[stage], key=lambda row: row[steps].shape[-1])
     if stage != "encoder":
         frames = draft.chunks.long + 2 * draft.staged.stages[stage].context
         feeds = {
-            name: values if name in ("speaker", "emotion") else values[..., :1].repeat(frames, -1)
+            name: values if name in STATIC_INPUTS else values[..., :1].repeat(frames, -1)
             for name, values in feeds.items()
         }
     path = chosen.path
     assert path is not None
-    return int(work.data(f"{stage}.arena.json", [key, path.name], lambda: arena_bytes(path, feeds)))
+    key = [bundle.sha256(path), {name: values.shape for name, values in feeds.items()}]
+    return int(work.data(f"{stage}.arena.json", key, lambda: arena_bytes(path, feeds)))
 
 
 def _stage(
@@ -231,16 +236,20 @@ def _calibration(corpus: Corpus, recipe: Recipe) -> manifest.Calibration | None:
 
 def _provenance(teacher: str, recipe: Recipe, target: Target, exactness: float) -> manifest.Provenance:
     machine = host.read()
-    packages = ("edgevoice", "onnx", "onnxruntime", "numpy")
     return manifest.Provenance(
         teacher=teacher,
         recipe=recipe.name,
         recipe_sha256=recipe.sha256(),
         target=target.id,
         host=f"{machine.cpu.model}, {machine.machine}",
-        versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
+        versions=_versions(),
         notes=[f"the FP32 stages equal the teacher's file within {exactness:.1e} at the same noise"],
     )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("edgevoice", "onnx", "onnxruntime", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _sources(draft: Draft, measured: Mapping[StageName, Sequence[Measured]]) -> dict[str, Path]:

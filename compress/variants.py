@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ class Made:
 class Material:
     """What a stage is made smaller with: its inputs on calibration sentences, and others to search on."""
 
+    sentences: Sequence[str]
     feeds: Sequence[Feeds]
     searching: Spoken
 
@@ -76,7 +78,7 @@ def _half(draft: Draft, stage: StageName, feeds: Sequence[Feeds], work: Workspac
 
     name = f"{stage}.fp16.onnx"
     try:
-        return Made("fp16", "tensorrt", work.file(name, [draft.staged.sha256, name], write), {}, {})
+        return Made("fp16", "tensorrt", work.file(name, [draft.identity, name], write), {}, {})
     except EdgevoiceError as error:
         return Made("fp16", "tensorrt", None, {}, {}, str(error))
 
@@ -97,24 +99,32 @@ class _Int8:
         self._work, self._form = work, form
         self._plain = draft.path(stage)
         self._name = f"{stage}.int8.cpu.onnx" if form == "cpu" else f"{stage}.int8.onnx"
-        self._key = [draft.staged.sha256, self._name, form, repr(settings), material.searching.sentences]
+        sentences = [list(material.sentences), list(material.searching.sentences)]
+        self._key = [draft.identity, self._name, form, repr(settings), WINDOW, sentences]
 
     def make(self) -> Made:
         engine = "onnxruntime" if self._form == "cpu" else "tensorrt"
-        report: dict[str, Any] = {}
         try:
-            path = self._work.file(self._name, self._key, lambda path: report.update(self._write(path)))
-            report = self._work.data(f"{self._name}.json", self._key, lambda: report)
+            path = self._work.file(self._name, self._key, self._write_both)
         except EdgevoiceError as error:
             return Made("int8", engine, None, {}, {}, str(error))
+        report = json.loads(self._report.read_text())
         return Made("int8", engine, path, report["operators"], report["left"])
+
+    @property
+    def _report(self) -> Path:
+        return self._work.folder / f"{self._name}.json"
+
+    def _write_both(self, path: Path) -> None:
+        """The report first: the file is remembered once it has its name, and must not be without one."""
+        self._report.write_text(json.dumps(self._write(path), indent=1))
 
     def _write(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())
         done = self._quantize(path, ranges)
         left: dict[str, float | None] = {}
         lost = self._lost(path)
-        if lost > self._settings.limit and self._settings.search_seconds:
+        if not lost <= self._settings.limit and self._settings.search_seconds:
             found = self._search(ranges)
             if not found.chosen:
                 raise EdgevoiceError(_hopeless(lost, found))

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +17,13 @@ LOCK = "lock"
 
 
 class Workspace:
-    """A folder of results, each remembered with the hash of what it was made from; one run at a time."""
+    """A folder of results, each remembered with the hash of what it was made from; one run at a time.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    ``made_by``: the versions of what makes them. Results of other versions are removed, not used.
+    """
+
+    def __init__(self, folder: Path, made_by: Mapping[str, str] | None = None) -> None:
+        self.folder, self._made_by = folder, dict(made_by or {})
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / LOCK).touch()
@@ -28,13 +31,15 @@ class Workspace:
             raise EdgevoiceError(f"cannot write to {folder.parent}: {error.strerror}") from None
         self._lock = _lock(folder)
         self._keys = self._read_state()
-        for left in folder.glob(".partial.*"):
-            left.unlink()
+        for left in folder.iterdir():
+            if left.is_file() and left.name != LOCK and (not self._keys or ".partial." in left.name):
+                left.unlink()
 
     def _read_state(self) -> dict[str, str]:
         try:
-            return dict(json.loads((self.folder / STATE).read_text()))
-        except (FileNotFoundError, ValueError):
+            state = json.loads((self.folder / STATE).read_text())
+            return dict(state["keys"]) if state["made_by"] == self._made_by else {}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return {}
 
     def file(self, name: str, inputs: object, make: Callable[[Path], None]) -> Path:
@@ -59,7 +64,7 @@ class Workspace:
     def _remember(self, name: str, key: str) -> None:
         self._keys[name] = key
         partial = self.folder / f".partial.{STATE}"
-        _write(partial, self._keys)
+        _write(partial, {"made_by": self._made_by, "keys": self._keys})
         os.replace(partial, self.folder / STATE)
 
 
@@ -80,4 +85,4 @@ def _write(path: Path, value: Any) -> None:
 
 
 def _hash(inputs: object) -> str:
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()

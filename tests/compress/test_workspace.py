@@ -61,3 +61,18 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EdgevoiceError, match="cannot write"):
         Workspace(tmp_path / "file" / "work")
+
+
+def test_results_of_another_version_are_not_used(tmp_path: Path) -> None:
+    for version, expected in (("1", "1"), ("1", "1"), ("2", "2")):
+        work = Workspace(tmp_path / "work", {"edgevoice": version})
+        if expected != "1" or not (work.folder / "search.json").exists():
+            assert list(work.folder.iterdir()) == [work.folder / "lock"]
+        (work.folder / "search.json").write_text("what a search keeps beside")
+        assert work.data("figure.json", 1, lambda version=version: version) == expected
+        del work
+
+
+def test_an_input_that_json_cannot_hold_is_an_error_not_a_chance_key(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        Workspace(tmp_path / "work").data("figure.json", object(), lambda: 1)
