@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -22,14 +21,6 @@ Float = npt.NDArray[np.float32]
 
 ROUNDS = 7
 TIMED_SECONDS = 4.0
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A stage's file, and what was measured of it with ONNX Runtime at one thread."""
-
-    stage: StageName
-    path: Path
 
 
 class _Forced:

@@ -28,7 +28,10 @@ class StagedStage:
 
 @dataclass(frozen=True)
 class StagedVoice:
-    """What a teacher is made of. ``speakers``: f32 [number, width], rows for the `speaker` input, or None."""
+    """What a teacher is made of. ``speakers``: f32 [number, width], rows for the `speaker` input, or None.
+
+    ``pace``: what the encoder's durations were multiplied by, as the voice's own settings ask.
+    """
 
     name: str
     language: str
@@ -45,3 +48,4 @@ class StagedVoice:
     spectrum: manifest.Spectrum | None = None
     phase: manifest.Phase | None = None
     source: Path | None = None
+    pace: float = 1.0

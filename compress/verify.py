@@ -29,7 +29,7 @@ def against_file(draft: Draft, sentences: list[str], seed: int = 0) -> float:
         inputs = {
             "input": ids,
             "input_lengths": np.array([ids.shape[1]], np.int64),
-            "scales": np.ones(3, np.float32),
+            "scales": np.array([1.0, draft.staged.pace, 1.0], np.float32),
             "noise_durations": feeds["encoder"]["noise"],
             "noise_frames": feeds["acoustic"]["noise"],
         }

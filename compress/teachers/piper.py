@@ -8,7 +8,7 @@ products that spread phonemes over frames, and the last product with the frame m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,6 @@ def read(path: str | Path) -> StagedVoice:
     return _staged(file, config, load_model(file))
 
 
-def is_voice(path: Path) -> bool:
-    return path.suffix == ".onnx"
-
-
 def _config(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise EdgevoiceError(
@@ -53,6 +49,8 @@ def _config(file: Path) -> dict[str, Any]:
     for keys in (("audio", "sample_rate"), ("phoneme_id_map",), ("espeak", "voice"), ("inference",)):
         if _dig(config, keys) is None:
             raise EdgevoiceError(f"{beside} lacks {'.'.join(keys)!r}: it does not describe a Piper voice")
+    if (kind := config.get("phoneme_type") or "espeak") != "espeak":
+        raise EdgevoiceError(f"{beside}: the voice was trained on {kind!r} symbols, not on espeak's phonemes")
     return dict(config)
 
 
@@ -77,7 +75,8 @@ def load_model(file: Path) -> onnx.ModelProto:
 def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> StagedVoice:
     inference = config["inference"]
     language = config["espeak"]["voice"]
-    cut = Cut(model, file)
+    pace = float(inference.get("length_scale") or 1.0)
+    cut = Cut(model, file, pace)
     names = config.get("speaker_id_map") or {}
     speakers = cut.speaker_table()
     takes: tuple[str, ...] = () if speakers is None else ("speaker",)
@@ -109,6 +108,7 @@ def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> Stage
         speakers=speakers,
         speaker_names=_speaker_names(names, speakers),
         source=file,
+        pace=pace,
     )
 
 
@@ -133,11 +133,13 @@ def _speaker_names(names: dict[str, int], table: np.ndarray | None) -> tuple[str
 
 
 class Cut:
-    """The places where a VITS graph comes apart, found by structure. ``width``: the latents' channels."""
+    """The places where a VITS graph comes apart, found by structure. ``width``: the latents' channels.
 
-    def __init__(self, model: onnx.ModelProto, file: Path) -> None:
-        self._model = model
-        self._file = file
+    ``pace``: what the voice's own settings multiply its durations by.
+    """
+
+    def __init__(self, model: onnx.ModelProto, file: Path, pace: float = 1.0) -> None:
+        self._model, self._file, self._pace = model, file, pace
         graph = self._graph()
         ceil = self._only(graph, "Ceil", 1)[0]
         before = surgery.ancestors(ceil)
@@ -211,10 +213,13 @@ class Cut:
         return None if row is None else np.asarray(row.inputs[0].values, np.float32)
 
     def _speaker_row(self, graph: gs.Graph) -> gs.Node | None:
-        inputs = [tensor for tensor in graph.inputs if tensor.name == "sid"]
+        inputs = [tensor for tensor in graph.inputs if tensor.name == "sid" and tensor.outputs]
         if not inputs:
             return None
-        return surgery.sole_consumer(inputs[0], ("Gather",))
+        row = surgery.sole_consumer(inputs[0], ("Gather",))
+        if row is None:
+            raise self._refusal("does not look its speaker up in one table")
+        return row
 
     def encoder(self) -> onnx.ModelProto:
         """phonemes int64 [1,T], noise f32 [1,2,T] (, speaker) -> hidden f32 [1,2M,T], durations f32 [1,T]."""
@@ -252,14 +257,11 @@ class Cut:
         return surgery.finish(graph, [latents], [(waveform, [1, "samples"])])
 
     def _prepared(self) -> gs.Graph:
-        """A fresh copy with the scales fixed at one, as the host applies them, and the speaker an input."""
+        """A fresh copy with the noise's scales at one, as the host applies them, and the speaker an input."""
         graph = self._graph()
         scales = next(tensor for tensor in graph.inputs if tensor.name == "scales")
-        scales.to_constant(np.ones(3, np.float32))
+        scales.to_constant(np.array([1.0, self._pace, 1.0], np.float32))
         row = self._speaker_row(graph)
         if row is not None:
             surgery.cut_input(row.outputs[0], "speaker", [1, row.inputs[0].shape[1]])
         return graph
-
-
-Reader = Callable[[str | Path], StagedVoice]
