@@ -44,10 +44,8 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
     """A sound file in the format of its name's ending; it appears when it is whole."""
     import soundfile
 
-    format_name = FORMATS.get(path.suffix.lower())
-    if format_name is None:
-        raise EdgevoiceError(f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg")
-    target = _writable(path)
+    target = check_file(path)
+    format_name = FORMATS[path.suffix.lower()]
     partial = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -79,8 +77,13 @@ class _Counter:
         self.samples += len(sound)
 
 
-def _writable(path: Path) -> Path:
-    """Where the file will lie. The rename at the end must not put a file in the place of /dev/null."""
+def check_file(path: Path) -> Path:
+    """Where the sound file will lie; raises `EdgevoiceError` where none can be written.
+
+    The rename at the end must not put a file in the place of /dev/null.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise EdgevoiceError(f"{path.suffix!r} is no format that can be written: use .wav, .flac or .ogg")
     if not path.parent.is_dir():
         raise EdgevoiceError(f"{path.parent} is no folder: make it, or write elsewhere")
     if path.exists() and not path.is_file():
@@ -112,14 +115,19 @@ class Raw:
             raise EdgevoiceError(f"cannot write to standard output: {error.strerror}") from None
 
 
+def check_loudspeaker() -> str:
+    """The program that plays; raises `EdgevoiceError` where there is none."""
+    program = shutil.which("aplay")
+    if program is None:
+        raise EdgevoiceError("aplay is missing: install alsa-utils, or write to a file with -o out.wav")
+    return program
+
+
 class Loudspeaker:
     """``aplay`` on an ALSA device; ``underruns``: how often it ran out of sound."""
 
     def __init__(self, rate: int, device: str | None) -> None:
-        program = shutil.which("aplay")
-        if program is None:
-            raise EdgevoiceError("aplay is missing: install alsa-utils, or write to a file with -o out.wav")
-        command = [program, "-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(rate)]
+        command = [check_loudspeaker(), "-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(rate)]
         command += ["-D", device] if device else []
         self.underruns = 0
         self._errors: list[str] = []

@@ -73,11 +73,11 @@ def say(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
 ) -> None:
     """Speak text: to the loudspeaker, a file, or standard output."""
-    from edgevoice.runtime.voice import Voice
+    from edgevoice.runtime.voice import Voice, check_options
     from edgevoice.speakers import parse
 
-    if device is not None and output is not None:
-        raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
+    check_options(speed, pause, seed)
+    _check_output(output, device)
     options: dict[str, Any] = {
         "speed": speed,
         "pause": pause,
@@ -88,6 +88,18 @@ def say(
     loaded = Voice.load(voice, threads, own_process=True)
     speeches = _by_line(loaded, options) if text == "-" else iter([loaded.stream(text, **options)])
     _speak_all(loaded.sample_rate, speeches, pause, output, device)
+
+
+def _check_output(output: str | None, device: str | None) -> None:
+    """Before the voice is loaded, which takes a second on a small device."""
+    from edgevoice import audio
+
+    if output is None:
+        audio.check_loudspeaker()
+    elif device is not None:
+        raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
+    elif output != "-":
+        audio.check_file(Path(output))
 
 
 def _by_line(voice: Voice, options: dict[str, Any]) -> Iterator[Iterator[Sound]]:

@@ -93,7 +93,7 @@ class Voice:
         Raises `EdgevoiceError`, before the first sound, for options that make no sense; `NothingToSay` for a
         text without a word.
         """
-        _check_options(speed, pause, seed)
+        check_options(speed, pause, seed)
         conditions = self._conditions(speaker)
         notes = _Notes(note or (lambda _: None))
         sentences = self._sentences(text, lambda message: notes.take(message))
@@ -167,7 +167,8 @@ class _Notes:
             self._note(message)
 
 
-def _check_options(speed: float, pause: float, seed: int) -> None:
+def check_options(speed: float, pause: float, seed: int) -> None:
+    """Refuse what makes no sense for any voice."""
     slowest, fastest = SPEEDS
     if not slowest <= speed <= fastest:
         raise EdgevoiceError(f"speed {speed} is not possible: give a number from {slowest} to {fastest}")
