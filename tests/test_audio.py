@@ -124,6 +124,18 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_sound_that_did_not_all_arrive_is_no_file(
+    tmp_path: Path, speech: list[Float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short:
+        frames = RATE - 1
+
+    monkeypatch.setattr(soundfile, "info", lambda _: Short)
+    with pytest.raises(EdgevoiceError, match=r"cannot write .*a\.ogg: No space left on device"):
+        write(tmp_path / "a.ogg", speech)
+    assert not list(tmp_path.iterdir())
+
+
 def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -34,7 +34,7 @@ from edgevoice.manifest import (
     Voice,
 )
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 SHARED_MEMORY = Path("/dev/shm")
 
 Edit = Callable[[dict[str, Any]], object]
@@ -340,8 +340,8 @@ def work() -> Iterator[Path]:
 def test_stopped_at_any_moment_the_old_or_the_new_is_there(work: Path, how: str) -> None:
     make(work / "old", "old", size=100)
     make(work / "new", "new", size=200)
-    script = [sys.executable, str(HERE / "write_moments.py"), str(work), how]
-    ran = subprocess.run(script, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.write_moments", str(work), how]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     rows = json.loads(ran.stdout)
     stopped = [row for row in rows if row["status"]]

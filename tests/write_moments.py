@@ -1,7 +1,7 @@
 """Stop `bundle.write` at every single step, by SIGKILL or by a full disk, and see what lies there afterwards.
 
-Usage: ``python write_moments.py WORK kill|full``. A child is forked for each moment; steps are seen by an
-audit hook, so the product needs no hooks. Prints a JSON row a moment.
+Usage: ``python -m tests.write_moments WORK kill|full``. A child is forked for each moment; steps are seen by
+an audit hook, so the product needs no hooks. Prints a JSON row a moment.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -297,6 +298,28 @@ def test_memory_stays_flat_over_100_000_characters(spoken_bundle: Path) -> None:
     assert samples > 30 * 22050
     assert sentences == 100_000 // 71
     assert growth < 2_000_000  # the sound alone is 2.6 MB
+
+
+def test_speaking_leaves_no_trace_in_the_home_and_starts_no_thread(
+    spoken_bundle: Path, tmp_path: Path
+) -> None:
+    """ONNX Runtime from 1.32 on would keep a database of what it did there, and report it."""
+    speak = (
+        "import os, sys; from edgevoice import Voice; voice = Voice.load(sys.argv[1], threads=1);"
+        "print(sum(map(len, voice.stream('Hello.'))), len(os.listdir('/proc/self/task')))"
+    )
+    plain = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", speak, str(spoken_bundle)],
+        env={**plain, **home},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.split()[0]) > 1000
+    assert int(done.stdout.split()[1]) == 1
+    assert not list(tmp_path.iterdir())
 
 
 # Loading.
