@@ -44,14 +44,17 @@ def for_cpu(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]
 
 def for_tensorrt(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]:
     """FP32 for ONNX Runtime; what travels for TensorRT, the device times and chooses."""
-    travelling = [row.variant.precision.upper() for row in others if row.path is not None]
+    travelling = [row.variant.precision.upper() for row in others if not row.refused]
     missing = [
-        f"{row.variant.precision.upper()} could not be made: {row.refused}" for row in others if not row.path
+        f"{row.variant.precision.upper()} {'fails the gate' if row.path else 'could not be made'}: "
+        f"{row.refused}"
+        for row in others
+        if row.refused
     ]
     why = (
         f"the device times {' and '.join(travelling)} and chooses"
         if travelling
-        else "only FP32 could be made"
+        else "only FP32 travels"
     )
     return plain, "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
 

@@ -12,7 +12,7 @@ import msgspec
 
 from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import judge as hold
-from calibration.measures.compare import available
+from calibration.measures.compare import require
 from calibration.measures.statistics import Interval
 from compress import judge, teachers, variants, verify
 from compress.choose import Measured, for_cpu, for_tensorrt
@@ -59,6 +59,7 @@ def compress(
     target, and, unless ``allow_worse``, one that fails the recipe's gate.
     """
     bundle.refuse_foreign(out)
+    require(recipe.judge.measures)
     place = out.resolve()
     work = Workspace(place.with_name(f".{place.name}.work"), _versions())
     say(f"reading {voice.name}")
@@ -72,6 +73,8 @@ def compress(
     measured = _measure(draft, recipe, target, corpus, spoken, work, key)
     decide = for_tensorrt if target.engine == "tensorrt" else for_cpu
     chosen = {stage: decide(rows[0], rows[1:]) for stage, rows in measured.items()}
+    if target.engine == "tensorrt":  # the device chooses by time alone
+        measured = {stage: [row for row in rows if not row.refused] for stage, rows in measured.items()}
     figures = _whole(
         draft, spoken, {stage: choice for stage, (choice, _) in chosen.items()}, recipe, work, key
     )
@@ -172,7 +175,7 @@ def _quality(
     name: str,
     key: object,
 ) -> dict[str, Interval]:
-    groups = ["spectral", *(group for group in recipe.judge.measures if group in available())]
+    groups = list(dict.fromkeys(["spectral", *recipe.judge.measures]))
 
     def compared() -> object:
         engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}

@@ -61,6 +61,15 @@ def available() -> list[str]:
     return [name for name, packages in GROUPS.items() if all(installed(package) for package in packages)]
 
 
+def require(groups: Sequence[str]) -> None:
+    """Refuse, by name, groups that are unknown or whose packages are not installed here."""
+    for group in groups:
+        if group not in GROUPS:
+            raise EdgevoiceError(f"unknown measure {group!r}: known are {', '.join(GROUPS)}")
+        if group not in available():
+            raise EdgevoiceError(f"the measure {group!r} needs {' and '.join(GROUPS[group])}: install them")
+
+
 def compare(
     reference: Sequence[Wave],
     candidate: Sequence[Wave],
@@ -147,4 +156,4 @@ _MEASURES: dict[str, Callable[[Wave, Wave, int], dict[str, float]]] = {
     "pesq": lambda a, b, rate: {"pesq": perceptual.pesq(a, b, rate)},
 }
 
-__all__ = ["DIFFERENCES", "GROUPS", "Comparison", "available", "compare", "paired"]
+__all__ = ["DIFFERENCES", "GROUPS", "Comparison", "available", "compare", "paired", "require"]

@@ -111,7 +111,9 @@ def test_many_speakers(tiny_multispeaker_voice: Path, quick: Recipe, tmp_path: P
     result = pipeline.compress(tiny_multispeaker_voice, load_target("cpu"), quick, tmp_path / "bundle")
     voice = Voice.load(result.bundle.path, threads=1)
     first, second = voice.speakers[:2]
-    one, other = (np.concatenate(list(voice.stream("Hello there.", speaker=name))) for name in (first, second))
+    one, other = (
+        np.concatenate(list(voice.stream("Hello there.", speaker=name))) for name in (first, second)
+    )
     assert one.shape != other.shape or np.abs(one - other).max() > 1e-3
 
 
@@ -125,6 +127,30 @@ def test_a_voice_that_fails_the_gate_is_not_written(tiny_voice: Path, tmp_path: 
     assert "fails the gate" in made.bundle.manifest.stages["vocoder"].reason
 
 
+def test_a_gpu_target_is_sent_no_file_that_fails_the_gate(tiny_voice: Path, tmp_path: Path) -> None:
+    file = tmp_path / "strict.toml"
+    file.write_text(QUICK.replace("log_mel_l1 = 5.0", "log_mel_l1 = 1e-9"))
+    made = pipeline.compress(
+        tiny_voice, load_target("orin_nano_8gb"), load_recipe(str(file)), tmp_path / "bundle"
+    )
+    for stage in made.bundle.manifest.stages.values():
+        assert [variant.precision for variant in stage.variants] == ["fp32"]
+        assert "fails the gate: log_mel_l1" in stage.reason
+    assert not list(made.bundle.path.glob("*.int8.onnx"))
+
+
+@pytest.mark.parametrize("measure", ["loudness", "words"])
+def test_a_measure_that_cannot_be_taken_is_refused_before_the_work(
+    tiny_voice: Path, tmp_path: Path, measure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["calibration.measures.compare"], "installed", lambda _: False)
+    file = tmp_path / "careful.toml"
+    file.write_text(QUICK.replace("[judge]", f'[judge]\nmeasures = ["{measure}"]'))
+    with pytest.raises(EdgevoiceError, match=measure):
+        pipeline.compress(tiny_voice, load_target("cpu"), load_recipe(str(file)), tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def _voice_copy(voice: Path, folder: Path) -> Path:
     folder.mkdir()
     for suffix in ("", ".json"):
@@ -133,7 +159,13 @@ def _voice_copy(voice: Path, folder: Path) -> Path:
 
 
 def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from edgevoice.cli import main; main()", "compress", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        "from edgevoice.cli import main; main()",
+        "compress",
+        *map(str, arguments),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -148,7 +180,9 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
         (lambda v: v.unlink(), "does not exist"),
     ],
 )
-def test_what_is_no_voice_is_one_clear_line(tiny_voice: Path, tmp_path: Path, spoil: object, told: str) -> None:
+def test_what_is_no_voice_is_one_clear_line(
+    tiny_voice: Path, tmp_path: Path, spoil: object, told: str
+) -> None:
     voice = _voice_copy(tiny_voice, tmp_path / "voice")
     spoil(voice)  # type: ignore[operator]
     out = tmp_path / "out" / "bundle"
