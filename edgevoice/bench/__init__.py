@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
 
@@ -38,6 +36,9 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
+        # Not above: the measured process imports this package before it can start its clock.
+        import numpy as np
+
         return cls(float(np.median(values)), float(np.percentile(values, 95)), len(values))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 START = time.perf_counter()
 
 from edgevoice.bench import TEXTS  # noqa: E402
+from edgevoice.deploy.selftest import peak_bytes  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 from edgevoice.manifest import STAGES  # noqa: E402
 from edgevoice.runtime.engines import Array, Engine  # noqa: E402
@@ -51,7 +51,7 @@ def main(bundle: str, threads: int, runs: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "load": 1000 * (loaded - START),
         "first_sound": 1000 * (loaded - START + first),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_bytes() / (1 << 20),
         "host": f"{platform.machine()}, Python {platform.python_version()}",
     }
     if runs:
