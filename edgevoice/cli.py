@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
-from edgevoice.errors import EdgevoiceError, NothingToSay
+from edgevoice.errors import EdgevoiceError
 from targets.errors import TargetError
-
-if TYPE_CHECKING:
-    from edgevoice.audio import Float as Sound
-    from edgevoice.audio import Sink
-    from edgevoice.runtime.voice import Voice
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -73,82 +64,11 @@ def say(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
 ) -> None:
     """Speak text: to the loudspeaker, a file, or standard output."""
-    from edgevoice.runtime.voice import Voice, check_options
+    from edgevoice.say import say as speak
     from edgevoice.speakers import parse
 
-    check_options(speed, pause, seed)
-    _check_output(output, device)
-    options: dict[str, Any] = {
-        "speed": speed,
-        "pause": pause,
-        "speaker": parse(speaker),
-        "seed": seed,
-        "note": _note,
-    }
-    loaded = Voice.load(voice, threads, own_process=True)
-    speeches = _by_line(loaded, options) if text == "-" else iter([loaded.stream(text, **options)])
-    _speak_all(loaded.sample_rate, speeches, pause, output, device)
-
-
-def _check_output(output: str | None, device: str | None) -> None:
-    """Before the voice is loaded, which takes a second on a small device."""
-    from edgevoice import audio
-
-    if output is None:
-        audio.check_loudspeaker()
-    elif device is not None:
-        raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
-    elif output != "-":
-        audio.check_file(Path(output))
-
-
-def _by_line(voice: Voice, options: dict[str, Any]) -> Iterator[Iterator[Sound]]:
-    """The speech of each line of standard input as it arrives; lines without a word are skipped."""
-    if sys.stdin is None:
-        raise EdgevoiceError("standard input is closed: there is nothing to say")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
-    for line in filter(str.strip, sys.stdin):
-        try:
-            speech = voice.stream(line, **options)
-        except NothingToSay:
-            _note("skipped a line without letters or numbers")
-            continue
-        yield speech
-
-
-def _speak_all(
-    rate: int, speeches: Iterator[Iterator[Sound]], pause: float, output: str | None, device: str | None
-) -> None:
-    from edgevoice import audio
-
-    first = next(speeches, None)
-    if first is None:
-        raise EdgevoiceError("there is nothing to say on standard input: give lines with words")
-    with _sink(rate, output, device) as sink:
-        for sound in first:
-            sink.write(sound)
-        for speech in speeches:
-            for sound in chain([audio.silence(pause, rate)], speech):
-                sink.write(sound)
-
-
-@contextmanager
-def _sink(rate: int, output: str | None, device: str | None) -> Iterator[Sink]:
-    from edgevoice import audio
-
-    if output == "-":
-        yield audio.Raw()
-    elif output is not None:
-        with audio.open_file(Path(output), rate) as file:
-            yield file
-    else:
-        with audio.open_loudspeaker(rate, device) as speaker:
-            yield speaker
-        if speaker.underruns:
-            _note(
-                f"the loudspeaker ran out of sound {speaker.underruns} times: too slow, too busy, or no text"
-            )
+    options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed}
+    speak(text, output, device, voice, threads, options, _note)
 
 
 @app.command()
