@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -79,11 +80,16 @@ def _worker(bundle: Path, threads: int, runs: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "edgevoice.bench.worker", str(bundle), str(threads), str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise EdgevoiceError(
-            lines[-1] if lines else f"the measured process ended: {done.returncode}"
-        )
+        raise EdgevoiceError(_failure(done.returncode, done.stderr))
     return dict(json.loads(done.stdout))
+
+
+def _failure(status: int, errors: str) -> str:
+    if status < 0:
+        killed = signal.Signals(-status).name
+        return f"the measured process died of {killed}: is the memory enough? See `edgevoice plan`"
+    lines = errors.strip().splitlines()
+    return lines[-1] if lines else f"the measured process ended with status {status}"
 
 
 def table(report: Report) -> str:
