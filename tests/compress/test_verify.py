@@ -1,0 +1,60 @@
+"""The stages in a chain equal the whole voice file with the same noise, and a wrong stage is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import numpy_helper  # noqa: E402
+
+from compress import draft, teachers, verify  # noqa: E402
+from compress.draft import Draft  # noqa: E402
+from compress.recipe import Recipe  # noqa: E402
+from compress.staged import StagedVoice  # noqa: E402
+from compress.workspace import Workspace  # noqa: E402
+from edgevoice.errors import EdgevoiceError  # noqa: E402
+from edgevoice.text import espeak  # noqa: E402
+
+pytestmark = pytest.mark.skipif(espeak.missing() is not None, reason=str(espeak.missing()))
+
+SENTENCES = [
+    "Good morning.",
+    "What is the time, please?",
+    "No!",
+    "One more sentence, with some more words in it.",
+]
+VOICES = ["tiny_voice", "tiny_multispeaker_voice"]
+
+
+@pytest.fixture(scope="module")
+def staged(tiny_voice: Path) -> StagedVoice:
+    return teachers.read(tiny_voice)
+
+
+def prepared(voice: StagedVoice, folder: Path) -> Draft:
+    return draft.prepare(voice, Recipe("test"), Workspace(folder / "work"))
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_the_chain_equals_the_file(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Four sentences: with three speakers, the first one twice."""
+    voice = teachers.read(request.getfixturevalue(name))
+    assert verify.against_file(prepared(voice, tmp_path), SENTENCES) < 1e-4
+
+
+@pytest.mark.parametrize("stage", ["acoustic", "vocoder"])
+def test_one_changed_weight_is_found(staged: StagedVoice, stage: str, tmp_path: Path) -> None:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(staged.stages[stage].model)  # type: ignore[index]
+    weights = [tensor for tensor in changed.graph.initializer if len(tensor.dims) == 3]
+    values = numpy_helper.to_array(weights[-1]).copy()
+    values *= 1.2
+    weights[-1].CopyFrom(numpy_helper.from_array(values, weights[-1].name))
+    stages = {**staged.stages, stage: replace(staged.stages[stage], model=changed)}  # type: ignore[index]
+    wrong = prepared(replace(staged, stages=stages), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(EdgevoiceError, match="differs from the file"):
+        verify.against_file(wrong, SENTENCES[:2])
