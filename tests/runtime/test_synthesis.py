@@ -208,7 +208,7 @@ def fakes(vocoder: str = "wave") -> Speaker:
     contexts: dict[StageName, int] = {"encoder": 0, "acoustic": 3, "vocoder": 2}
     noises = {"encoder": Noise(1, 0.5), "acoustic": Noise(CHANNELS, 0.25), "vocoder": None}
     stages = {
-        name: Stage([Variant("f", "fp32")], "f", "", context, noises[name])
+        name: Stage([Variant("f", "fp32")], "f", "", context=context, noise=noises[name])
         for name, context in contexts.items()
     }
     manifest = Manifest(

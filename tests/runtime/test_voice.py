@@ -390,21 +390,23 @@ def test_a_speaker_table_that_does_not_fit_its_names_is_one_line(
 def test_the_first_phonemizer_that_works_is_taken(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def both(manifest: Manifest) -> Manifest:
-        named = msgspec.structs.replace(manifest.text, phonemizers=["espeak", "lexicon"])
-        return msgspec.structs.replace(manifest, text=named)
+    def naming(*names: str) -> Callable[[Manifest], Manifest]:
+        return lambda manifest: msgspec.structs.replace(
+            manifest, text=msgspec.structs.replace(manifest.text, phonemizers=list(names))
+        )
 
     def no_espeak(name: str, language: str) -> text.Phonemizer:
         if name == "espeak":
             raise EdgevoiceError("espeak-ng is missing: pip install edgevoice[espeak]")
         return phonemizer(name, language)
 
-    folder = rewritten(tiny_bundle, tmp_path / "bundle", both)
+    both = rewritten(tiny_bundle, tmp_path / "both", naming("espeak", "lexicon"))
+    one = rewritten(tiny_bundle, tmp_path / "one", naming("espeak"))
     phonemizer = text.phonemizer
     monkeypatch.setattr(text, "phonemizer", no_espeak)
-    assert Voice.load(folder)._phonemizer.name == "lexicon"
+    assert Voice.load(both)._phonemizer.name == "lexicon"
     with pytest.raises(EdgevoiceError, match="espeak-ng is missing"):
-        Voice.load(tiny_bundle)
+        Voice.load(one)
 
 
 # Finding.
