@@ -1,13 +1,17 @@
-"""Which file of a stage a target gains from, and the sentence that says why."""
+"""Which files of each stage travel, which one speaks, and the sentence that says why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from calibration.measures.statistics import Interval
 from edgevoice import manifest
+from edgevoice.manifest import StageName
+
+if TYPE_CHECKING:
+    from compress.measuring import Heard, Measuring
 
 WORTH = 1.05
 """INT8 must be this many times as fast as FP32: below it, what a measurement varies by decides."""
@@ -15,16 +19,62 @@ WORTH = 1.05
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant, what was measured, why it is refused if it is; ``path`` None: it was never written."""
+    """A variant, and why it is refused, if it is; ``path`` None: it was never written."""
 
     path: Path | None
     variant: manifest.Variant
-    figures: dict[str, Interval]
     refused: str = ""
 
 
-def for_cpu(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]:
-    """The fastest file that passed the gate and is worth it."""
+@dataclass(frozen=True)
+class Choice:
+    """Of one stage: what ONNX Runtime runs, what travels, what else was measured, and why."""
+
+    chosen: Measured
+    travelling: tuple[Measured, ...]
+    tried: tuple[Measured, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All stages' choices and how the voice sounds that they make."""
+
+    choices: Mapping[StageName, Choice]
+    heard: Heard
+    failed: tuple[str, ...]
+    not_judged: tuple[str, ...]
+
+
+def settle(run: Measuring, rows: dict[StageName, list[Measured]]) -> Settled:
+    """Choose per stage, then judge the voice as a whole; while it fails, what loses most is left out.
+
+    Each stage may pass alone and the voice still fail, for the losses add up.
+    """
+    tensorrt = run.target.engine == "tensorrt"
+    while True:
+        choices = {stage: _for_tensorrt(row) if tensorrt else _for_cpu(row) for stage, row in rows.items()}
+        smallest = {stage: choice.travelling[-1] for stage, choice in choices.items()}
+        small = {s: row for s, row in smallest.items() if row.variant.precision != "fp32"}
+        heard = run.voice({s: row.path for s, row in small.items() if row.path}, "whole")
+        verdict = run.verdict(heard)
+        reasons = (*verdict.reasons, *heard.broken)
+        if not small or not reasons:
+            return Settled(choices, heard, reasons, verdict.unmeasured)
+        worst = max(small, key=lambda stage: _loss(small[stage]))
+        out = small[worst]
+        why = f"with the other stages' files it fails the gate: {reasons[0]}"
+        rows = {**rows, worst: [replace(r, refused=why) if r is out else r for r in rows[worst]]}
+
+
+def _loss(row: Measured) -> float:
+    figure = row.variant.quality.get("log_mel_l1")
+    return figure.mean if figure else 0.0
+
+
+def _for_cpu(rows: Sequence[Measured]) -> Choice:
+    """The fastest file that passed the gate and is worth it travels alone."""
+    plain, others = rows[0], rows[1:]
     best, why, against = plain, "nothing smaller was tried", []
     for candidate in others:
         name = candidate.variant.precision.upper()
@@ -39,24 +89,25 @@ def for_cpu(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]
             against.append(f"{what}, not worth its loss")
         elif best is plain or _speed(best, candidate) > 1:
             best, why = candidate, f"{what} and passes the gate"
-    return best, "; ".join(against) if best is plain and against else why
+    reason = "; ".join(against) if best is plain and against else why
+    return Choice(best, (best,), tuple(row for row in rows if row is not best and row.path), reason)
 
 
-def for_tensorrt(plain: Measured, others: Sequence[Measured]) -> tuple[Measured, str]:
-    """FP32 for ONNX Runtime; what travels for TensorRT, the device times and chooses."""
-    travelling = [row.variant.precision.upper() for row in others if not row.refused]
+def _for_tensorrt(rows: Sequence[Measured]) -> Choice:
+    """FP32 for ONNX Runtime, and all that passed the gate: the device times them and chooses."""
+    plain = rows[0]
+    passed = [row for row in rows[1:] if not row.refused]
     missing = [
         f"{row.variant.precision.upper()} {'fails the gate' if row.path else 'could not be made'}: "
         f"{row.refused}"
-        for row in others
+        for row in rows[1:]
         if row.refused
     ]
-    why = (
-        f"the device times {' and '.join(travelling)} and chooses"
-        if travelling
-        else "only FP32 travels"
-    )
-    return plain, "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
+    names = " and ".join(row.variant.precision.upper() for row in passed)
+    why = f"the device times {names} and chooses" if passed else "only FP32 travels"
+    tried = tuple(row for row in rows[1:] if row.refused and row.path)
+    reason = "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
+    return Choice(plain, (plain, *passed), tried, reason)
 
 
 def _speed(slow: Measured, fast: Measured) -> float:

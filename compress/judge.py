@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
-from calibration.measures.compare import compare
-from calibration.measures.statistics import Interval
+from calibration.measures.compare import Comparison, compare
 from compress.draft import Draft, Feeds, Spoken, say
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
@@ -45,11 +45,16 @@ def heard(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine]) -> 
 
 def quality(
     draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine], groups: Sequence[str]
-) -> dict[str, Interval]:
-    """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice."""
+) -> Comparison:
+    """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice.
+
+    Its problems are those that FP32 does not have: a stage that answers NaN is broken, not merely worse.
+    """
     sounds = heard(draft, spoken, engines)
     rate = draft.staged.sample_rate
-    return compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups).figures
+    found = compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups)
+    had = compare(spoken.sounds, spoken.sounds, rate, groups=("spectral",)).problems
+    return replace(found, problems=[problem for problem in found.problems if problem not in had])
 
 
 def milliseconds(

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from calibration.data import STATIC_INPUTS, require_sound
-from calibration.gate import judge as hold
+from calibration import samples
 from calibration.measures.compare import require
-from calibration.measures.statistics import Interval
-from compress import judge, teachers, variants, verify
-from compress.choose import Measured, for_cpu, for_tensorrt
-from compress.corpus import Corpus, choose
-from compress.draft import Draft, Spoken, fp32_name, prepare, speak
-from compress.footprint import arena_bytes
+from compress import judge, teachers, verify
+from compress.choose import Settled, settle
+from compress.corpus import choose
+from compress.describe import manifest_of, sources, versions
+from compress.draft import prepare, speak
+from compress.measuring import Measuring
 from compress.recipe import Recipe
 from compress.workspace import Workspace
 from edgevoice import budget, bundle, manifest
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import STAGES, StageName
-from edgevoice.progress import track
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from targets import Plan, Target, host
+from targets import Plan, Target
 
-CALIBRATION_SEED, JUDGING_SEED, SEARCHING_SEED = 1, 2, 3
+JUDGING_SEED = 2
+
+KEPT_SAMPLES = 3
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: the bundle, every variant that was measured, and the plan on the target."""
+    """A finished run: the bundle and its plan on the target.
+
+    ``exactness``: largest difference of the FP32 stages' waveform from the voice's own file, same noise;
+    ``chunked``: of a run in chunks from a whole run.
+    """
 
     bundle: bundle.Bundle
-    measured: Mapping[StageName, Sequence[Measured]]
     plan: Plan
     exactness: float
-    """Largest difference of the FP32 stages' waveform from the voice's own file, same noise."""
+    chunked: float
 
 
 def compress(
@@ -61,201 +61,44 @@ def compress(
     bundle.refuse_foreign(out)
     require(recipe.judge.measures)
     place = out.resolve()
-    work = Workspace(place.with_name(f".{place.name}.work"), _versions())
+    work = Workspace(place.with_name(f".{place.name}.work"), versions())
     say(f"reading {voice.name}")
-    staged = teachers.read(voice)
-    draft = prepare(staged, recipe, work)
+    draft = prepare(teachers.read(voice), recipe, work)
     corpus = choose(draft, recipe, texts)
-    key = [draft.identity, corpus.judging]
-    exactness = work.data("exactness.json", key, lambda: verify.against_file(draft, list(corpus.judging[:3])))
-    say(f"three stages, equal to the voice's own file within {exactness:.1e}")
     spoken = speak(draft, corpus.judging, JUDGING_SEED)
-    measured = _measure(draft, recipe, target, corpus, spoken, work, key)
-    decide = for_tensorrt if target.engine == "tensorrt" else for_cpu
-    chosen = {stage: decide(rows[0], rows[1:]) for stage, rows in measured.items()}
-    if target.engine == "tensorrt":  # the device chooses by time alone
-        measured = {stage: [row for row in rows if not row.refused] for stage, rows in measured.items()}
-    figures = _whole(
-        draft, spoken, {stage: choice for stage, (choice, _) in chosen.items()}, recipe, work, key
-    )
-    verdict = hold(recipe.thresholds(), figures)
-    if not verdict.passed and not allow_worse:
+    run = Measuring(draft, recipe, target, corpus, spoken, work)
+    exactness, chunked = _verified(run)
+    say(f"three stages, equal to the voice's own file within {exactness:.1e}, in chunks within {chunked:.1e}")
+    settled = settle(run, run.stages())
+    if settled.failed and not allow_worse:
         raise EdgevoiceError(
-            f"the voice did not survive: {'; '.join(verdict.reasons)} (--allow-worse writes it)"
+            f"the voice did not survive: {'; '.join(settled.failed)} (--allow-worse writes it)"
         )
-    arenas = {stage: _arena(draft, stage, choice, spoken, work) for stage, (choice, _) in chosen.items()}
-    made = manifest.Manifest(
-        schema=manifest.SCHEMA,
-        voice=draft.voice(),
-        text=staged.text,
-        durations=staged.durations,
-        chunks=draft.chunks,
-        stages={
-            stage: _stage(draft, stage, measured[stage], *chosen[stage], arenas[stage]) for stage in STAGES
-        },
-        files={},
-        provenance=_provenance(staged.sha256, recipe, target, exactness),
-        spectrum=staged.spectrum,
-        phase=staged.phase,
-        calibration=_calibration(corpus, recipe),
-        quality={name: _figure(figure, "FP32 stages") for name, figure in figures.items()},
-        failed_gate=list(verdict.reasons),
-    )
-    sources = _sources(draft, measured)
-    sized = {name: manifest.File("", path.stat().st_size) for name, path in sources.items()}
+    made = manifest_of(run, settled, exactness)
+    files = sources(draft, settled.choices)
+    sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
-    return Result(bundle.write(out, made, sources), measured, plan, exactness)
+    written = bundle.write(out, made, files)
+    _keep_samples(run, settled, written)
+    return Result(written, plan, exactness, chunked)
 
 
-def _measure(
-    draft: Draft, recipe: Recipe, target: Target, corpus: Corpus, spoken: Spoken, work: Workspace, key: object
-) -> dict[StageName, list[Measured]]:
-    """Each stage's FP32 file and its smaller ones, every figure against FP32."""
-    material: dict[StageName, variants.Material] = {}
-    rows: dict[StageName, list[Measured]] = {}
-    for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
-        material = material or _material(draft, corpus, spoken)
-        made = variants.make(draft, stage, recipe, target, material[stage], work)
-        rows[stage] = _judged(draft, stage, made, spoken, recipe, work, key)
-    return rows
-
-
-def _material(draft: Draft, corpus: Corpus, spoken: Spoken) -> dict[StageName, variants.Material]:
-    if not corpus.calibration:
-        return {stage: variants.Material(spoken.sentences, spoken.feeds[stage], spoken) for stage in STAGES}
-    calibration = speak(draft, corpus.calibration, CALIBRATION_SEED)
-    require_sound(calibration.sounds, draft.staged.sample_rate)
-    searching = speak(draft, corpus.searching, SEARCHING_SEED)
-    return {
-        stage: variants.Material(corpus.calibration, calibration.feeds[stage], searching) for stage in STAGES
-    }
-
-
-def _judged(
-    draft: Draft,
-    stage: StageName,
-    made: Sequence[variants.Made],
-    spoken: Spoken,
-    recipe: Recipe,
-    work: Workspace,
-    key: object,
-) -> list[Measured]:
-    files = [draft.path(stage)] + [row.path for row in made if row.path is not None]
-    seconds = [len(sound) / draft.staged.sample_rate for sound in spoken.sounds]
-    times = work.data(
-        f"{stage}.times.json",
-        [key, [bundle.sha256(path) for path in files]],
-        lambda: judge.milliseconds(files, spoken.feeds[stage], seconds),
+def _verified(run: Measuring) -> tuple[float, float]:
+    """The cut is checked on three sentences, the chunks on one."""
+    key = [run.draft.identity, run.corpus.judging]
+    exactness = run.work.data(
+        "exactness.json", key, lambda: verify.against_file(run.draft, list(run.corpus.judging[:3]))
     )
-    rows = [Measured(files[0], manifest.Variant(files[0].name, "fp32", milliseconds=times[0]), {})]
-    whole = [row for row in made if row.path is not None]
-    for row, path, spent in zip(whole, files[1:], times[1:], strict=True):
-        figures = _quality(draft, spoken, {stage: path}, recipe, work, f"{path.name}.quality.json", key)
-        verdict = hold(recipe.thresholds(), figures)
-        variant = manifest.Variant(
-            path.name,
-            row.precision,
-            "tensorrt" if row.engine == "tensorrt" else "onnxruntime",
-            milliseconds=spent if row.engine == "onnxruntime" else None,
-            quality={name: _figure(figure, "FP32") for name, figure in figures.items()},
-            int8_operators=dict(row.operators),
-            left_out=dict(row.left),
-        )
-        rows.append(Measured(path, variant, figures, "; ".join(verdict.reasons)))
-    rows += [Measured(None, manifest.Variant("", r.precision), {}, r.refused) for r in made if r.path is None]
-    return rows
+    chunked = run.work.data("chunked.json", key, lambda: verify.in_chunks(run.draft, run.spoken))
+    return float(exactness), float(chunked)
 
 
-def _quality(
-    draft: Draft,
-    spoken: Spoken,
-    files: Mapping[StageName, Path],
-    recipe: Recipe,
-    work: Workspace,
-    name: str,
-    key: object,
-) -> dict[str, Interval]:
-    groups = list(dict.fromkeys(["spectral", *recipe.judge.measures]))
-
-    def compared() -> object:
-        engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}
-        return {n: f.json() for n, f in judge.quality(draft, spoken, engines, groups).items()}
-
-    made_of = [key, groups, {stage: bundle.sha256(path) for stage, path in files.items()}]
-    return {n: Interval(**figure) for n, figure in work.data(name, made_of, compared).items()}
-
-
-def _whole(
-    draft: Draft,
-    spoken: Spoken,
-    chosen: Mapping[StageName, Measured],
-    recipe: Recipe,
-    work: Workspace,
-    key: object,
-) -> dict[str, Interval]:
-    """The voice as it will speak: all chosen files together."""
-    files = {stage: row.path for stage, row in chosen.items() if row.variant.precision != "fp32" and row.path}
-    if not files:
-        return {}
-    return _quality(draft, spoken, files, recipe, work, "whole.quality.json", key)
-
-
-def _arena(draft: Draft, stage: StageName, chosen: Measured, spoken: Spoken, work: Workspace) -> int:
-    """At the longest chunk with its context; the encoder on the longest sentence judged."""
-    steps = "phonemes" if stage == "encoder" else "frames" if stage == "acoustic" else "latents"
-    feeds = max(spoken.feeds[stage], key=lambda row: row[steps].shape[-1])
-    if stage != "encoder":
-        frames = draft.chunks.long + 2 * draft.staged.stages[stage].context
-        feeds = {
-            name: values if name in STATIC_INPUTS else values[..., :1].repeat(frames, -1)
-            for name, values in feeds.items()
-        }
-    path = chosen.path
-    assert path is not None
-    key = [bundle.sha256(path), {name: values.shape for name, values in feeds.items()}]
-    return int(work.data(f"{stage}.arena.json", key, lambda: arena_bytes(path, feeds)))
-
-
-def _stage(
-    draft: Draft, stage: StageName, rows: Sequence[Measured], chosen: Measured, reason: str, arena: int
-) -> manifest.Stage:
-    files = [row.variant for row in rows if row.path is not None]
-    described = draft.stage(stage, files, chosen.variant.file, reason)
-    return msgspec.structs.replace(described, arena_bytes=arena)
-
-
-def _figure(figure: Interval, against: str) -> manifest.Measure:
-    return manifest.Measure(figure.mean, figure.low, figure.high, figure.count, against)
-
-
-def _calibration(corpus: Corpus, recipe: Recipe) -> manifest.Calibration | None:
-    record = corpus.record
-    if record is None or recipe.quantize is None:
-        return None
-    return manifest.Calibration(
-        len(corpus.calibration), record.sha256, recipe.quantize.method, dict(record.coverage)
-    )
-
-
-def _provenance(teacher: str, recipe: Recipe, target: Target, exactness: float) -> manifest.Provenance:
-    machine = host.read()
-    return manifest.Provenance(
-        teacher=teacher,
-        recipe=recipe.name,
-        recipe_sha256=recipe.sha256(),
-        target=target.id,
-        host=f"{machine.cpu.model}, {machine.machine}",
-        versions=_versions(),
-        notes=[f"the FP32 stages equal the teacher's file within {exactness:.1e} at the same noise"],
-    )
-
-
-def _versions() -> dict[str, str]:
-    packages = ("edgevoice", "onnx", "onnxruntime", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _sources(draft: Draft, measured: Mapping[StageName, Sequence[Measured]]) -> dict[str, Path]:
-    stages = {row.path.name: row.path for rows in measured.values() for row in rows if row.path is not None}
-    tables = {name: path for name, path in draft.files.items() if name not in map(fp32_name, STAGES)}
-    return {**stages, **tables}
+def _keep_samples(run: Measuring, settled: Settled, written: bundle.Bundle) -> None:
+    """A few judged sentences beside the bundle, for `edgevoice report`."""
+    chosen = {stage: choice.chosen.path for stage, choice in settled.choices.items()}
+    engines = {stage: OnnxEngine(path, 1) for stage, path in chosen.items() if path}
+    heard = judge.heard(run.draft, run.spoken, engines)[:KEPT_SAMPLES]
+    sounds = {samples.REFERENCE: run.spoken.sounds[:KEPT_SAMPLES], samples.CHOSEN: heard}
+    texts = run.spoken.sentences[:KEPT_SAMPLES]
+    command = f"edgevoice compress --target {run.target.id} --recipe {run.recipe.name}"
+    samples.keep(written.path, samples.Samples(run.draft.staged.sample_rate, texts, sounds, {}, command))

@@ -19,13 +19,13 @@ def table(result: Result) -> str:
     described = result.bundle.manifest
     stages = [(name, described.stages[name]) for name in STAGES]
     for name, stage in stages:
-        for variant in stage.variants:
-            size = described.files[variant.file].bytes / 1e6
+        for variant in stage.measured:
+            size = variant.bytes / 1e6
             spent = f"{variant.milliseconds:.1f}" if variant.milliseconds is not None else "not measured"
             loss = variant.quality.get("log_mel_l1")
             shown = f"{loss.mean:.3f}" if loss else "0 (reference)" if variant.precision == "fp32" else ""
             layers = str(sum(variant.int8_operators.values()) or "")
-            mark = "yes" if variant.file == stage.chosen else ""
+            mark = "yes" if variant.file == stage.chosen else "travels" if variant in stage.variants else ""
             rows.append([name, variant.precision, variant.engine, f"{size:.1f}", spent, shown, layers, mark])
     reasons = [f"{name}: {stage.reason}" for name, stage in stages]
     return "\n".join([columns(rows, frozenset({3, 4, 5, 6})), "", *reasons, "", *_closing(result)])
@@ -39,6 +39,8 @@ def _closing(result: Result) -> list[str]:
         lines.append(
             f"{name} of the voice: {figure.mean:.3f} ({figure.low:.3f} to {figure.high:.3f}), n={figure.n}"
         )
+    if described.not_judged:
+        lines.append(f"not judged (the recipe's [judge] measures): {', '.join(described.not_judged)}")
     for reason in described.failed_gate:
         lines.append(f"FAILED THE GATE: {reason}")
     lines.append(
@@ -55,4 +57,5 @@ def to_dict(result: Result) -> dict[str, Any]:
         "manifest": msgspec.to_builtins(result.bundle.manifest),
         "plan": result.plan.to_dict(),
         "exactness": result.exactness,
+        "chunked": result.chunked,
     }

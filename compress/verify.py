@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
 
-from compress.draft import Draft, speak
+from compress.draft import Draft, Spoken, speak
 from compress.teachers.piper import load_model
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.synthesis import expand
@@ -43,6 +43,19 @@ def against_file(draft: Draft, sentences: list[str], seed: int = 0) -> float:
     if not apart < LARGEST:
         raise EdgevoiceError(
             f"{source} cut into stages differs from the file by {apart:.1e}, above {LARGEST:.0e}"
+        )
+    return apart
+
+
+def in_chunks(draft: Draft, spoken: Spoken) -> float:
+    """Largest difference of the first sentence in chunks from the same in one run; raises above 1e-4."""
+    (ids,) = draft.ids(spoken.sentences[:1])
+    rng = np.random.default_rng([spoken.seed, 0])
+    pieces = draft.stages().speak(ids, rng, draft.conditions(0))
+    apart = float(np.abs(np.concatenate(list(pieces)) - spoken.sounds[0]).max())
+    if not apart < LARGEST:
+        raise EdgevoiceError(
+            f"{draft.staged.name} in chunks differs from a whole run by {apart:.1e}, above {LARGEST:.0e}"
         )
     return apart
 

@@ -64,7 +64,7 @@ def decode(raw: bytes, where: Path) -> Manifest:
     """Parse a manifest; the schema version is looked at first, so that a newer bundle says so."""
     try:
         version = msgspec.json.decode(raw)["schema"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         raise EdgevoiceError(f"{where / MANIFEST} is no bundle manifest: compress the voice again") from None
     if version != SCHEMA:
         raise EdgevoiceError(

@@ -17,8 +17,13 @@ STAGES: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
 
 Precision = Literal["fp32", "fp16", "int8"]
 
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+# What a device would allocate without asking: no voice comes near these.
+Frames = Annotated[int, msgspec.Meta(ge=0, le=4096)]
+Channels = Annotated[int, msgspec.Meta(ge=1, le=8192)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,8 +48,8 @@ class Table(_Strict, frozen=True):
 class Voice(_Strict, frozen=True):
     name: str
     language: str
-    sample_rate: Positive
-    hop: Positive
+    sample_rate: Annotated[int, msgspec.Meta(ge=4000, le=384_000)]
+    hop: Annotated[int, msgspec.Meta(ge=1, le=65_536)]
     licence: Licence
     speakers: Table | None = None
     emotions: Table | None = None
@@ -62,7 +67,7 @@ class Durations(_Strict, frozen=True):
     """How the host rounds the encoder's durations, in frames, after dividing them by the speed."""
 
     rounding: Literal["ceil", "nearest"]
-    minimum: Count = 1
+    minimum: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
 
 
 class Chunks(_Strict, frozen=True):
@@ -75,14 +80,14 @@ class Chunks(_Strict, frozen=True):
 class Noise(_Strict, frozen=True):
     """A sampled input: ``channels`` rows of normal numbers times ``scale``."""
 
-    channels: Positive
-    scale: float
+    channels: Channels
+    scale: Annotated[float, msgspec.Meta(ge=0, le=10)]
 
 
 class Spectrum(_Strict, frozen=True):
     """A vocoder that answers with an STFT: the host overlap-adds with a periodic Hann window."""
 
-    n_fft: Annotated[int, msgspec.Meta(ge=2, multiple_of=2)]
+    n_fft: Annotated[int, msgspec.Meta(ge=2, le=65_536, multiple_of=2)]
 
 
 class Phase(_Strict, frozen=True):
@@ -91,7 +96,7 @@ class Phase(_Strict, frozen=True):
     ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents.
     """
 
-    harmonics: Positive
+    harmonics: Channels
     f0: Count
     voicing: Count
 
@@ -117,6 +122,7 @@ class Variant(_Strict, frozen=True):
     file: str
     precision: Precision
     engine: Literal["any", "onnxruntime", "tensorrt"] = "any"
+    bytes: Count = 0
     milliseconds: float | None = None
     quality: dict[str, Measure] = {}
     int8_operators: dict[str, int] = {}
@@ -124,20 +130,29 @@ class Variant(_Strict, frozen=True):
 
 
 class Stage(_Strict, frozen=True):
-    """``context``: frames of input that each end of a chunk needs around it to equal a whole run.
+    """``variants`` travel; ``tried`` were measured, and their files left behind.
+
+    ``context``: frames of input that each end of a chunk needs around it to equal a whole run.
 
     ``arena_bytes``: by how much a process grew that ran the chosen file once, on the longest chunk (the
-    encoder: on the longest sentence judged), with ONNX Runtime on the provenance's host.
+    encoder: on 600 phonemes), with ONNX Runtime on the provenance's host.
     """
 
     variants: list[Variant]
     chosen: str
     reason: str
-    context: Count = 0
+    tried: list[Variant] = []
+    context: Frames = 0
     noise: Noise | None = None
     takes: list[Literal["speaker", "emotion"]] = []
     parameters: Count = 0
     arena_bytes: Count = 0
+
+    @property
+    def measured(self) -> list[Variant]:
+        """All that was measured, FP32 first."""
+        rows = [*self.variants, *self.tried]
+        return sorted(rows, key=lambda variant: PRECISIONS.index(variant.precision))
 
 
 class File(_Strict, frozen=True):
@@ -167,6 +182,8 @@ class Provenance(_Strict, frozen=True):
 
 
 class Manifest(_Strict, frozen=True):
+    """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured."""
+
     schema: int
     voice: Voice
     text: Text
@@ -180,3 +197,4 @@ class Manifest(_Strict, frozen=True):
     calibration: Calibration | None = None
     quality: dict[str, Measure] = {}
     failed_gate: list[str] = []
+    not_judged: list[str] = []

@@ -35,6 +35,8 @@ def say(
     check_options(options["speed"], options["pause"], options["seed"])
     _check_output(output, device)
     loaded = Voice.load(voice, threads, own_process=True)
+    if loaded.stand_in:
+        note(loaded.stand_in)
     options = {**options, "note": note}
     speeches = _by_line(loaded, options) if text == "-" else iter([loaded.stream(text, **options)])
     first = next(speeches, None)

@@ -17,7 +17,7 @@ from targets import Plan
 def speed(manifest: Manifest) -> str:
     points = [Point(1.0, 0.0, "FP32", "none")]
     for name in STAGES:
-        for variant in manifest.stages[name].variants:
+        for variant in manifest.stages[name].measured:
             single = plain(manifest.stages[name])
             figure = variant.quality.get("log_mel_l1")
             if variant is single or single is None or not single.milliseconds or not variant.milliseconds:
@@ -39,7 +39,7 @@ def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
     parts = [_searched(stage, result) for stage, result in found.items()]
     for name in STAGES:
         if name not in found:
-            parts += [_left(name, v) for v in manifest.stages[name].variants if v.left_out]
+            parts += [_left(name, v) for v in manifest.stages[name].measured if v.left_out]
     if not parts:
         return section("Sensitivity", "<p>No layer was left out of INT8, and none was searched for.</p>")
     note = (

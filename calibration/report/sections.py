@@ -54,10 +54,10 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
 
 def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, str]]:
     chosen = {name: _variant(manifest, name) for name in STAGES}
-    size = sum(manifest.files[variant.file].bytes for variant in chosen.values())
+    size = sum(variant.bytes for variant in chosen.values())
     whole = [plain(manifest.stages[name]) for name in STAGES]
     if all(whole):
-        before = sum(manifest.files[variant.file].bytes for variant in whole if variant)
+        before = sum(variant.bytes for variant in whole if variant)
         yield "Size of the stages", f"{size / 1e6:.1f} MB", f"FP32 {before / 1e6:.1f} MB"
         spent = [variant.milliseconds for variant in chosen.values()]
         single = [variant.milliseconds for variant in whole if variant]
@@ -86,7 +86,7 @@ def _variant(manifest: Manifest, name: Any) -> Variant:
 
 
 def plain(stage: Stage) -> Variant | None:
-    return next((variant for variant in stage.variants if variant.precision == "fp32"), None)
+    return next((variant for variant in stage.measured if variant.precision == "fp32"), None)
 
 
 def listening(samples: Samples | None) -> str:
@@ -143,7 +143,7 @@ def stages(manifest: Manifest) -> str:
     for name in STAGES:
         stage = manifest.stages[name]
         rows += [
-            _stage_row(manifest, name, variant, variant.file == stage.chosen) for variant in stage.variants
+            _stage_row(manifest, name, variant, variant.file == stage.chosen) for variant in stage.measured
         ]
         reasons.append(f"<li><b>{name}</b>: {escape(stage.reason)}</li>")
     note = (
@@ -164,7 +164,7 @@ def _stage_row(manifest: Manifest, name: str, variant: Variant, chosen: bool) ->
         name,
         variant.precision.upper() + (" ✓" if chosen else ""),
         variant.engine,
-        f"{manifest.files[variant.file].bytes / 1e6:.1f}",
+        f"{variant.bytes / 1e6:.1f}",
         "not measured" if variant.milliseconds is None else f"{variant.milliseconds:.1f}",
         _short(quality.get("log_mel_l1"), 3),
         _short(quality.get("dnsmos_overall"), 2, signed=True),

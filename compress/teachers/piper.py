@@ -45,13 +45,13 @@ def _config(file: Path) -> dict[str, Any]:
         config = json.loads(beside.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EdgevoiceError(f"{beside} is missing: a Piper voice needs it beside {file.name}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise EdgevoiceError(f"{beside} is no JSON: download the voice again") from None
     for key, kind in NEEDED.items():
         if not isinstance(_dig(config, key.split(".")), kind):
             raise EdgevoiceError(f"{beside} lacks {key!r}: it does not describe a Piper voice")
-    if (kind := config.get("phoneme_type") or "espeak") != "espeak":
-        raise EdgevoiceError(f"{beside}: the voice was trained on {kind!r} symbols, not on espeak's phonemes")
+    if (symbols := config.get("phoneme_type") or "espeak") != "espeak":
+        raise EdgevoiceError(f"{beside}: the voice learnt {symbols!r} symbols, not espeak's phonemes")
     return dict(config)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.random  # NumPy 2 would load it on first use: in the first sound, where it swallows signals too
 import numpy.typing as npt
 
+from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Chunks, Durations, Manifest, Noise
 from edgevoice.runtime.chunks import spans, window
 from edgevoice.runtime.engines import Array, Engine
@@ -65,6 +66,9 @@ class Stages:
         if phase is not None:
             feeds["phase"] = phase[None]
         (out,) = self.vocoder.run(_taken(self.vocoder, feeds))
+        steps = (place.right - place.left) * (hop if spectrum is None else 1)
+        if out.shape[-1] != steps or not np.isfinite(out).all():
+            raise EdgevoiceError("the vocoder gives a wrong length or broken numbers: compress the voice again")
         if spectrum is None:
             return np.clip(out[0, place.crop(hop)], -1.0, 1.0)
         heard = window(start, stop, reach, latents.frames)
@@ -155,7 +159,13 @@ def _append(old: Float | None, new: Float, drop: int) -> Float:
 
 
 def _taken(engine: Engine, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: feeds[name] for name in engine.inputs}
+    try:
+        return {name: feeds[name] for name in engine.inputs}
+    except KeyError as error:
+        raise EdgevoiceError(
+            f"a stage of this bundle asks for {error.args[0]!r}, which its manifest does not give: "
+            "compress the voice again"
+        ) from None
 
 
 def expand(durations: Float, speed: float, rule: Durations) -> npt.NDArray[np.int64]:

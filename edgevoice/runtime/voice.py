@@ -41,6 +41,8 @@ class Voice:
         self.bundle = bundle
         self.sample_rate = bundle.manifest.voice.sample_rate
         self.stages, self._table, self._phonemizer = stages, table, phonemizer
+        self.stand_in = ""
+        """Which phonemizer stands in for the one that the voice learnt with, and why; empty if none does."""
         speakers = bundle.manifest.voice.speakers
         self._rows = _rows(bundle, speakers) if speakers else None
 
@@ -68,7 +70,10 @@ class Voice:
         engines: dict[str, Engine] = {
             stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages
         }
-        return cls(bundle, Stages(manifest, **engines), _table(bundle), _phonemizer(bundle))
+        phonemizer, stand_in = _phonemizer(bundle)
+        loaded = cls(bundle, Stages(manifest, **engines), _table(bundle), phonemizer)
+        loaded.stand_in = stand_in
+        return loaded
 
     @property
     def speakers(self) -> list[str]:
@@ -219,12 +224,17 @@ def _table(bundle: Bundle) -> front.TextTable:
         raise EdgevoiceError(f"{path} is no table of symbols: compress the voice again") from None
 
 
-def _phonemizer(bundle: Bundle) -> front.Phonemizer:
-    """The first of the voice's phonemizers that works here; where none does, what the first one lacks."""
+def _phonemizer(bundle: Bundle) -> tuple[front.Phonemizer, str]:
+    """The first of the voice's phonemizers that works here, and, where it is not the first, a word on that.
+
+    Where none works, what the first one lacks.
+    """
     refusal: EdgevoiceError | None = None
     for name in bundle.manifest.text.phonemizers:
         try:
-            return front.phonemizer(name, bundle.manifest.text.language)
+            found = front.phonemizer(name, bundle.manifest.text.language)
         except EdgevoiceError as error:
             refusal = refusal or error
+        else:
+            return found, f"phonemes come from {name!r}: {refusal}" if refusal else ""
     raise refusal or EdgevoiceError(f"{bundle.path} names no phonemizer: compress the voice again")

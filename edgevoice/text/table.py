@@ -31,6 +31,14 @@ class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: tuple[int, ...] = ()
     between: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        if any(not old for old, _ in self.replace) or not all(self.symbols):
+            raise ValueError("an empty symbol")
+        rows = (*self.symbols.values(), self.begin, self.end, self.between)
+        ids = (number for row in rows for number in row)
+        if not all(0 <= number < 1 << 20 for number in ids):
+            raise ValueError("an id below 0 or above 1,048,575")
+
     def encode(self, phonemes: str) -> tuple[NDArray[np.int64], list[str]]:
         """Ids int64 [T] of ``phonemes``, and the symbols that the voice does not have, each once.
 

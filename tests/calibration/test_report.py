@@ -52,10 +52,11 @@ def made(tiny_voice: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             small.name,
             "int8",
             "onnxruntime",
-            25.0,
-            {"log_mel_l1": figure},
-            report.operators,
-            {"post<x>": 0.5},
+            bytes=small.stat().st_size,
+            milliseconds=25.0,
+            quality={"log_mel_l1": figure},
+            int8_operators=report.operators,
+            left_out={"post<x>": 0.5},
         ),
     ]
     described = msgspec.structs.replace(

@@ -47,7 +47,7 @@ def _refusal(verb: str, path: Path, error: Exception) -> EdgevoiceError:
 
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its errors come as exceptions too
     # Chunks differ in length, and a memory pattern would be kept for each length: 151 MB against 131 MB at
     # the same speed on a Piper voice's acoustic model and vocoder.
     options.enable_mem_pattern = False

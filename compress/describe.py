@@ -1,0 +1,81 @@
+"""What a run says in the bundle's manifest."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from compress.choose import Choice, Settled
+from compress.draft import Draft, fp32_name
+from compress.measuring import Measuring, figure_of
+from edgevoice import manifest
+from edgevoice.manifest import STAGES, StageName
+from targets import host
+
+
+def manifest_of(run: Measuring, settled: Settled, exactness: float) -> manifest.Manifest:
+    """The manifest without its files' checksums, which the bundle's writer fills in."""
+    draft, staged = run.draft, run.draft.staged
+    return manifest.Manifest(
+        schema=manifest.SCHEMA,
+        voice=draft.voice(),
+        text=staged.text,
+        durations=staged.durations,
+        chunks=draft.chunks,
+        stages={stage: _stage(run, stage, settled.choices[stage]) for stage in STAGES},
+        files={},
+        provenance=_provenance(run, exactness),
+        spectrum=staged.spectrum,
+        phase=staged.phase,
+        calibration=_calibration(run),
+        quality={name: figure_of(figure, "FP32 stages") for name, figure in settled.heard.figures.items()},
+        failed_gate=list(settled.failed),
+        not_judged=list(settled.not_judged),
+    )
+
+
+def sources(draft: Draft, choices: Mapping[StageName, Choice]) -> dict[str, Path]:
+    """The files that travel: those a device may load, and the tables."""
+    stages = {row.path.name: row.path for choice in choices.values() for row in choice.travelling if row.path}
+    tables = {name: path for name, path in draft.files.items() if name not in map(fp32_name, STAGES)}
+    return {**stages, **tables}
+
+
+def versions() -> dict[str, str]:
+    packages = ("edgevoice", "onnx", "onnxruntime", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _stage(run: Measuring, stage: StageName, choice: Choice) -> manifest.Stage:
+    travelling = [row.variant for row in choice.travelling]
+    described = run.draft.stage(stage, travelling, choice.chosen.variant.file, choice.reason)
+    assert choice.chosen.path is not None
+    arena = run.arena(stage, choice.chosen.path)
+    tried = [row.variant for row in choice.tried]
+    return msgspec.structs.replace(described, arena_bytes=arena, tried=tried)
+
+
+def _calibration(run: Measuring) -> manifest.Calibration | None:
+    record, settings = run.corpus.record, run.recipe.quantize
+    if record is None or settings is None:
+        return None
+    return manifest.Calibration(
+        len(run.corpus.calibration), record.sha256, settings.method, dict(record.coverage)
+    )
+
+
+def _provenance(run: Measuring, exactness: float) -> manifest.Provenance:
+    machine = host.read()
+    return manifest.Provenance(
+        teacher=run.draft.staged.sha256,
+        recipe=run.recipe.name,
+        recipe_sha256=run.recipe.sha256(),
+        target=run.target.id,
+        host=f"{machine.cpu.model}, {machine.machine}",
+        versions=versions(),
+        notes=[f"the FP32 stages equal the teacher's file within {exactness:.1e} at the same noise"],
+    )

@@ -1,0 +1,147 @@
+"""Every smaller file of a stage made and measured against FP32, each result kept in the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.data import STATIC_INPUTS, require_sound
+from calibration.gate import Verdict
+from calibration.gate import judge as hold
+from calibration.measures.statistics import Interval
+from compress import judge, variants
+from compress.choose import Measured
+from compress.corpus import Corpus
+from compress.draft import Draft, Spoken, speak
+from compress.footprint import arena_bytes
+from compress.recipe import Recipe
+from compress.workspace import Workspace
+from edgevoice import bundle, manifest
+from edgevoice.manifest import STAGES, StageName
+from edgevoice.progress import track
+from edgevoice.runtime.engines.onnx import OnnxEngine
+from targets import Target
+
+CALIBRATION_SEED, SEARCHING_SEED = 1, 3
+
+LONGEST_PHONEMES = 600
+"""Ids of the longest sentence that a voice is given: the runtime's limit of 300 characters, two ids each."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A voice against FP32: the figures, and what is broken in its sound that is not in FP32's."""
+
+    figures: Mapping[str, Interval]
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """One run's material."""
+
+    draft: Draft
+    recipe: Recipe
+    target: Target
+    corpus: Corpus
+    spoken: Spoken
+    work: Workspace
+
+    def stages(self) -> dict[StageName, list[Measured]]:
+        """Each stage's FP32 file first, then its smaller ones."""
+        material: dict[StageName, variants.Material] = {}
+        rows: dict[StageName, list[Measured]] = {}
+        for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
+            material = material or self._material()
+            made = variants.make(self.draft, stage, self.recipe, self.target, material[stage], self.work)
+            rows[stage] = self._judged(stage, made)
+        return rows
+
+    def voice(self, files: Mapping[StageName, Path], name: str) -> Heard:
+        """The voice with these files in place of FP32."""
+        groups = list(dict.fromkeys(["spectral", *self.recipe.judge.measures]))
+
+        def compared() -> Any:
+            engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}
+            found = judge.quality(self.draft, self.spoken, engines, groups)
+            return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
+
+        hashes = {stage: bundle.sha256(path) for stage, path in files.items()}
+        found = self.work.data(f"{name}.quality.json", [*self._key(), groups, hashes], compared)
+        figures = {n: Interval(**figure) for n, figure in found["figures"].items()}
+        return Heard(figures, tuple(found["broken"]))
+
+    def verdict(self, heard: Heard) -> Verdict:
+        return hold(self.recipe.thresholds(), heard.figures)
+
+    def arena(self, stage: StageName, path: Path) -> int:
+        """At the longest chunk with its context; the encoder at the longest sentence that it is given."""
+        context = self.draft.staged.stages[stage].context
+        steps = LONGEST_PHONEMES if stage == "encoder" else self.draft.chunks.long + 2 * context
+        feeds = {
+            name: values if name in STATIC_INPUTS else _stretched(values, steps)
+            for name, values in self.spoken.feeds[stage][0].items()
+        }
+        key = [bundle.sha256(path), {name: values.shape for name, values in feeds.items()}]
+        return int(self.work.data(f"{stage}.arena.json", key, lambda: arena_bytes(path, feeds)))
+
+    def _key(self) -> list[object]:
+        return [self.draft.identity, self.corpus.judging]
+
+    def _material(self) -> dict[StageName, variants.Material]:
+        spoken, corpus = self.spoken, self.corpus
+        if not corpus.calibration:
+            return {s: variants.Material(spoken.sentences, spoken.feeds[s], spoken) for s in STAGES}
+        calibration = speak(self.draft, corpus.calibration, CALIBRATION_SEED)
+        require_sound(calibration.sounds, self.draft.staged.sample_rate)
+        searching = speak(self.draft, corpus.searching, SEARCHING_SEED)
+        return {s: variants.Material(corpus.calibration, calibration.feeds[s], searching) for s in STAGES}
+
+    def _judged(self, stage: StageName, made: Sequence[variants.Made]) -> list[Measured]:
+        plain = self.draft.path(stage)
+        files = [plain] + [row.path for row in made if row.path is not None]
+        times = dict(zip(files, self._milliseconds(stage, files), strict=True))
+        fp32 = manifest.Variant(plain.name, "fp32", bytes=plain.stat().st_size, milliseconds=times[plain])
+        rows = [Measured(plain, fp32)]
+        for row in made:
+            if row.path is None:
+                rows.append(Measured(None, manifest.Variant("", row.precision), row.refused))
+            else:
+                rows.append(self._row(stage, row, row.path, times[row.path]))
+        return rows
+
+    def _milliseconds(self, stage: StageName, files: Sequence[Path]) -> list[float]:
+        seconds = [len(sound) / self.draft.staged.sample_rate for sound in self.spoken.sounds]
+        key = [*self._key(), [bundle.sha256(path) for path in files]]
+        feeds = self.spoken.feeds[stage]
+        times = self.work.data(f"{stage}.times.json", key, lambda: judge.milliseconds(files, feeds, seconds))
+        return [float(spent) for spent in times]
+
+    def _row(self, stage: StageName, made: variants.Made, path: Path, spent: float) -> Measured:
+        heard = self.voice({stage: path}, path.name)
+        on_cpu = made.engine == "onnxruntime"
+        variant = manifest.Variant(
+            path.name,
+            made.precision,
+            "onnxruntime" if on_cpu else "tensorrt",
+            bytes=path.stat().st_size,
+            milliseconds=spent if on_cpu else None,
+            quality={name: figure_of(figure, "FP32") for name, figure in heard.figures.items()},
+            int8_operators=dict(made.operators),
+            left_out=dict(made.left),
+        )
+        return Measured(path, variant, "; ".join([*self.verdict(heard).reasons, *heard.broken]))
+
+
+def figure_of(figure: Interval, against: str) -> manifest.Measure:
+    return manifest.Measure(figure.mean, figure.low, figure.high, figure.count, against)
+
+
+def _stretched(values: np.ndarray[Any, Any], steps: int) -> np.ndarray[Any, Any]:
+    """``values`` repeated on their last axis to ``steps``."""
+    times = -(-steps // values.shape[-1])
+    return np.ascontiguousarray(np.concatenate([values] * times, axis=-1)[..., :steps])
