@@ -18,7 +18,7 @@ class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frames of the first chunk, and of the long ones that it doubles up to."""
 
     first: Annotated[int, msgspec.Meta(ge=1)] = 16
-    long: Annotated[int, msgspec.Meta(ge=1)] = 128
+    long: Annotated[int, msgspec.Meta(ge=1)] = 96
 
     def __post_init__(self) -> None:
         if self.long < self.first:

@@ -68,7 +68,7 @@ class Stages:
         (out,) = self.vocoder.run(_taken(self.vocoder, feeds))
         steps = (place.right - place.left) * (hop if spectrum is None else 1)
         if out.shape[-1] != steps or not np.isfinite(out).all():
-            raise EdgevoiceError("the vocoder gives a wrong length or broken numbers: compress the voice again")
+            raise EdgevoiceError("the vocoder gives a wrong length or broken numbers: compress it again")
         if spectrum is None:
             return np.clip(out[0, place.crop(hop)], -1.0, 1.0)
         heard = window(start, stop, reach, latents.frames)
