@@ -116,7 +116,7 @@ def test_a_bundle_that_cannot_be_loaded_is_refused_in_its_words(tmp_path: Path) 
 
 def test_timed_engines_add_up_their_time() -> None:
     class Engine:
-        inputs = ("x",)
+        inputs: tuple[str, ...] = ("x",)
 
         def run(self, feeds: Any) -> list[Any]:
             return [feeds]

@@ -76,8 +76,8 @@ Run = Callable[..., Ended]
 def server() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.cli_server"]
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a process with threads must not fork
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, env=alone, cwd=ROOT, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=alone, cwd=ROOT, text=True) as process:
         yield process
         assert process.stdin is not None
         process.stdin.close()
@@ -230,7 +230,12 @@ def test_bench_prints_its_report(monkeypatch: pytest.MonkeyPatch, tiny_bundle: P
     cold = {"load": spread, "first_sound": spread}
     report = Report("here", 1, cold, warm, {"encoder": 1.0}, spread, "a host")
     asked: list[Any] = []
-    monkeypatch.setattr(bench, "run", lambda *arguments: asked.append(arguments) or report)
+
+    def run(*arguments: Any) -> Report:
+        asked.append(arguments)
+        return report
+
+    monkeypatch.setattr(bench, "run", run)
     done = CliRunner().invoke(
         cli.app, ["bench", str(tiny_bundle), "--threads", "2", "--runs", "12", "--json"]
     )

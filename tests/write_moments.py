@@ -47,7 +47,7 @@ def stop_at(number: int, how: str) -> None:
         step("fsync")
         sync(descriptor)
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]
     sys.addaudithook(audit)
 
 
@@ -84,7 +84,7 @@ def again(work: Path, target: Path) -> dict[str, Any]:
 
 
 def main(work: Path, how: str) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for update in (False, True):
         number = 1
         while not rows or rows[-1]["status"] or rows[-1]["update"] != update:

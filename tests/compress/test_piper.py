@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
-from compress import teachers, verify  # noqa: E402
-from compress.draft import Draft, prepare, speak  # noqa: E402
-from compress.recipe import Recipe  # noqa: E402
-from compress.teachers import piper  # noqa: E402
-from compress.workspace import Workspace  # noqa: E402
-from edgevoice import EdgevoiceError  # noqa: E402
+import onnx
+
+from compress import teachers, verify
+from compress.draft import Draft, prepare, speak
+from compress.recipe import Recipe
+from compress.teachers import piper
+from compress.workspace import Workspace
+from edgevoice import EdgevoiceError
 
 SENTENCES = ["One sentence to compare."]
 

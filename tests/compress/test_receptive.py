@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
-import onnxruntime  # noqa: E402
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
-from compress.receptive import context  # noqa: E402
-from edgevoice import bundle  # noqa: E402
-from edgevoice.errors import EdgevoiceError  # noqa: E402
-from edgevoice.manifest import StageName  # noqa: E402
+from compress.receptive import context
+from edgevoice import bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import StageName
 
 Float = npt.NDArray[np.float32]
 Layer = tuple[int, int, int]

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
-import onnx_graphsurgeon as gs  # noqa: E402
-import onnxruntime  # noqa: E402
+import onnx
+import onnx_graphsurgeon as gs
+import onnxruntime
 
-from compress import surgery  # noqa: E402
-from edgevoice.errors import EdgevoiceError  # noqa: E402
+from compress import surgery
+from edgevoice.errors import EdgevoiceError
 
 Float = npt.NDArray[np.float32]
 

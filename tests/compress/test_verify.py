@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
-from onnx import numpy_helper  # noqa: E402
+import onnx
+from onnx import numpy_helper
 
-from compress import draft, teachers, verify  # noqa: E402
-from compress.draft import Draft  # noqa: E402
-from compress.recipe import Recipe  # noqa: E402
-from compress.staged import StagedVoice  # noqa: E402
-from compress.workspace import Workspace  # noqa: E402
-from edgevoice.errors import EdgevoiceError  # noqa: E402
-from edgevoice.text import espeak  # noqa: E402
+from compress import draft, teachers, verify
+from compress.draft import Draft
+from compress.recipe import Recipe
+from compress.staged import StagedStage, StagedVoice
+from compress.workspace import Workspace
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import StageName
+from edgevoice.text import espeak
 
 pytestmark = pytest.mark.skipif(espeak.missing() is not None, reason=str(espeak.missing()))
 
@@ -47,14 +49,17 @@ def test_the_chain_equals_the_file(name: str, request: pytest.FixtureRequest, tm
 
 
 @pytest.mark.parametrize("stage", ["acoustic", "vocoder"])
-def test_one_changed_weight_is_found(staged: StagedVoice, stage: str, tmp_path: Path) -> None:
+def test_one_changed_weight_is_found(staged: StagedVoice, stage: StageName, tmp_path: Path) -> None:
     changed = onnx.ModelProto()
-    changed.CopyFrom(staged.stages[stage].model)  # type: ignore[index]
+    changed.CopyFrom(staged.stages[stage].model)
     weights = [tensor for tensor in changed.graph.initializer if len(tensor.dims) == 3]
     values = numpy_helper.to_array(weights[-1]).copy()
     values *= 1.2
     weights[-1].CopyFrom(numpy_helper.from_array(values, weights[-1].name))
-    stages = {**staged.stages, stage: replace(staged.stages[stage], model=changed)}  # type: ignore[index]
-    wrong = prepared(replace(staged, stages=stages), tmp_path)  # type: ignore[arg-type]
+    stages: dict[StageName, StagedStage] = {
+        **staged.stages,
+        stage: replace(staged.stages[stage], model=changed),
+    }
+    wrong = prepared(replace(staged, stages=stages), tmp_path)
     with pytest.raises(EdgevoiceError, match="differs from the file"):
         verify.against_file(wrong, SENTENCES[:2])

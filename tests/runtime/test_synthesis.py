@@ -183,12 +183,13 @@ def around(rows: Float, context: int) -> Float:
     """Each column summed with those up to ``context`` away; beyond the ends nothing."""
     padded = np.pad(rows, ((0, 0), (0, 0), (context, context)))
     width = rows.shape[2]
-    return np.sum([padded[:, :, shift : shift + width] for shift in range(2 * context + 1)], axis=0)
+    pieces = [padded[:, :, shift : shift + width] for shift in range(2 * context + 1)]
+    return np.asarray(np.sum(pieces, axis=0), np.float32)
 
 
 def encode(phonemes: Ids, noise: Float) -> list[Float]:
     hidden = np.stack([phonemes[0], phonemes[0] ** 2, noise[0, 0]])[None].astype(np.float32)
-    return [hidden, 1.5 + np.abs(noise[:, 0])]
+    return [hidden, np.float32(1.5) + np.abs(noise[:, 0])]
 
 
 def act(frames: Float, noise: Float) -> list[Float]:
@@ -196,12 +197,12 @@ def act(frames: Float, noise: Float) -> list[Float]:
 
 
 def wave(latents: Float) -> list[Float]:
-    return [np.repeat(around(latents, 2).sum(1), HOP, axis=1) / 1000]
+    return [np.repeat(around(latents, 2).sum(1), HOP, axis=1) / np.float32(1000)]
 
 
 def spectrum(latents: Float, phase: Float) -> list[Float]:
     rows = np.tile(around(np.concatenate([latents, phase], axis=1), 2), (1, 6, 1))[:, : N_FFT + 2]
-    return [rows / 100]
+    return [rows / np.float32(100)]
 
 
 def fakes(vocoder: str = "wave") -> Speaker:

@@ -359,7 +359,10 @@ def test_an_engine_file_that_is_none_is_one_line(
 
 def test_an_engine_that_fails_while_running_is_one_line(spoken_bundle: Path) -> None:
     engine = OnnxEngine(spoken_bundle / "encoder.fp32.onnx", 1)
-    feeds = {"phonemes": np.full((1, 5), 10**6, np.int64), "noise": np.zeros((1, 2, 5), np.float32)}
+    feeds: dict[str, Any] = {
+        "phonemes": np.full((1, 5), 10**6, np.int64),
+        "noise": np.zeros((1, 2, 5), np.float32),
+    }
     with pytest.raises(EdgevoiceError, match=r"cannot run .*encoder\.fp32\.onnx: .*") as caught:
         engine.run(feeds)
     assert "\n" not in str(caught.value)
