@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from compress.labels.store import LabelInfo, open_folder, shard_is_whole, shard_path, write_shard
@@ -76,7 +78,16 @@ def _run(
 
 def _start(make_teacher: MakeTeacher) -> None:
     global _teacher
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _teacher = make_teacher()
+
+
+def _end_with_parent() -> None:
+    """A pool's process holds both ends of its queue, so it would outwait a parent that was killed."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make_shard(number: int, batch: list[str], root: Path, info: LabelInfo) -> int:

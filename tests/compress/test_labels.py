@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +76,40 @@ def test_a_half_written_shard_is_named_and_redone(tmp_path: Path) -> None:
 def test_two_processes_make_what_one_makes(tmp_path: Path, made: Path) -> None:
     label(TinyTeacher, SENTENCES, "tiny", tmp_path, jobs=2)
     assert contents(Labels(tmp_path)) == contents(Labels(made))
+
+
+SLOW_LABELLING = """
+import os, time
+from pathlib import Path
+from compress.labels.make import label
+from tiny_labels import SENTENCES, TinyTeacher
+
+class SlowTeacher(TinyTeacher):
+    def speak(self, phonemes, seed):
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+
+if __name__ == "__main__":
+    label(SlowTeacher, SENTENCES, "tiny", Path("labels"), jobs=2)
+"""
+
+
+def test_no_process_outlives_a_killed_labelling(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_LABELLING)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], cwd=tmp_path, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        try:
+            assert running.stdout.readline().strip()
+            running.kill()
+            running.stdout.read()  # ends once the last process that holds the pipe has ended
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_labels_of_another_teacher_are_refused(tmp_path: Path) -> None:
