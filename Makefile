@@ -89,7 +89,7 @@ $(VENV)/.made:
 $(OLDEST)/.made: .ci/oldest.txt pyproject.toml
 	$(PYTHON310) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --no-compile -c .ci/oldest.txt -e '.[espeak]' \
-	  pytest pytest-xdist hypothesis
+	  pytest pytest-timeout pytest-xdist hypothesis
 	@touch $@
 
 # The tiny voices are made with torch, so elsewhere. The root goes first: tests/compress must not stand for compress.
