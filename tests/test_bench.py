@@ -57,7 +57,7 @@ def test_peak_memory_is_the_process_s_own_not_its_parent_s(tiny_bundle: Path) ->
         "ballast = b'x' * 400_000_000; print(bench._worker(Path(sys.argv[1]), 1, 0)['peak_mib'])"
     )
     command = [sys.executable, "-c", parent, str(tiny_bundle)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     assert 10 < float(done.stdout) < 300
 
 

@@ -341,7 +341,7 @@ def test_stopped_at_any_moment_the_old_or_the_new_is_there(work: Path, how: str)
     make(work / "old", "old", size=100)
     make(work / "new", "new", size=200)
     command = [sys.executable, "-m", "tests.write_moments", str(work), how]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr
     rows = json.loads(ran.stdout)
     stopped = [row for row in rows if row["status"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,8 @@ from edgevoice.cli import main
 main()
 """
 PROGRAM = [sys.executable, "-c", START]
+LIMIT = 240
+"""Seconds that a command may take under any load."""
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +80,13 @@ def server() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.cli_server"]
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a process with threads must not fork
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=alone, cwd=ROOT, text=True) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, env=alone, cwd=ROOT, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # a command that hangs too
 
 
 @pytest.fixture
@@ -102,6 +108,7 @@ def run(server: subprocess.Popen[str], place: Path) -> Run:
         assert server.stdin is not None
         assert server.stdout is not None
         print(json.dumps(request), file=server.stdin, flush=True)
+        assert select.select([server.stdout], [], [], LIMIT)[0], f"no end within {LIMIT} s: {arguments}"
         status = int(server.stdout.readline())
         return Ended(status, (streams / "stdout").read_bytes(), (streams / "stderr").read_text("utf-8"))
 
@@ -385,7 +392,7 @@ def start(place: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=LIMIT)
 
 
 def exactly(stream: IO[bytes] | None, count: int) -> bytes:
@@ -403,7 +410,7 @@ def test_a_line_is_spoken_while_the_pipe_stays_open(
     process.stdin.flush()
     heard = exactly(process.stdout, len(first))
     assert np.abs(samples(heard).astype(int) - samples(first)).max() <= 4
-    rest, errors = process.communicate(b"Good morning.\n")
+    rest, errors = process.communicate(b"Good morning.\n", timeout=LIMIT)
     assert len(rest) == len(first) + 2 * round(0.2 * 22050)
     assert (process.returncode, errors) == (0, b"")
 
@@ -415,7 +422,7 @@ def test_a_reader_that_stops_is_no_fault(start: Callable[..., subprocess.Popen[b
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == b""
-    assert process.wait() != 0
+    assert process.wait(timeout=LIMIT) != 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -430,7 +437,7 @@ def test_a_say_that_is_stopped_leaves_no_file(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=LIMIT)
     assert errors == b""
     assert process.returncode == 128 + number
     assert not list(place.iterdir())
@@ -441,7 +448,7 @@ def test_raw_sound_to_a_full_device_is_one_line(
 ) -> None:
     with open("/dev/full", "wb") as full:
         process = start("say", "Hello.", "-o", "-", "-v", single, stdout=full)
-        _, errors = process.communicate()
+        _, errors = process.communicate(timeout=LIMIT)
     assert errors == b"error: cannot write to standard output: No space left on device\n"
     assert process.returncode == 2
 
@@ -457,7 +464,7 @@ def test_the_loudspeaker_hears_all_and_its_underruns_are_told(
     program.chmod(0o755)
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     process = start("say", "Hello.", "-v", single, "--threads", 1, "--device", "plughw:1", env=environment)
-    out, errors = process.communicate()
+    out, errors = process.communicate(timeout=LIMIT)
     assert (process.returncode, out) == (0, b"")
     assert errors.startswith(b"note: the loudspeaker ran out of sound 2 times")
     heard, wanted = samples((tmp_path / "heard").read_bytes()), samples(expected(single, "Hello."))

@@ -87,6 +87,7 @@ def test_snippet(snippet: Snippet, request: pytest.FixtureRequest) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=240,
     )
     assert done.returncode == 0, f"README.md line {snippet.line}:\n{snippet.code}\n{done.stdout}"
 

@@ -383,7 +383,7 @@ def test_a_disk_that_fills_up(one: Path, tmp_path: Path, mounted: Callable[[str]
 def test_a_read_only_file_system(one: Path, two: Path, mounted: Callable[[str], Path]) -> None:
     disk = mounted("size=10m")
     put(one, disk / "device")
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, timeout=60)
     for action in (lambda: put(two, disk / "device"), lambda: put(two, disk / "new")):
         with pytest.raises(EdgevoiceError, match=r"cannot be written .*Read-only"):
             action()
@@ -408,19 +408,22 @@ def mounted(tmp_path: Path) -> object:
 
     def mount(options: str) -> Path:
         ran = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)],
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         if ran.returncode:
             pytest.skip(f"no mount here: {ran.stderr.decode().strip()}")
         return place
 
     yield mount
-    subprocess.run(["umount", str(place)], capture_output=True, check=False)
+    subprocess.run(["umount", str(place)], capture_output=True, check=False, timeout=60)
 
 
 def fails(code: str, *arguments: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
     )
     assert "edgevoice.errors.EdgevoiceError" in ran.stderr, ran.stderr
     return ran.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -116,13 +115,16 @@ def test_the_self_test_dies_with_its_deploy(voice: Path) -> None:
     code = "import sys; from pathlib import Path; from edgevoice.deploy import isolate; " + (
         "isolate.run(Path(sys.argv[1]), command=(sys.executable, sys.argv[2], 'waits'))"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(voice), str(HERE / "speaker.py")])
     noted = voice / "self-test.pid"
-    wait_for(lambda: noted.exists() and noted.read_text() != "")
-    child = int(noted.read_text())
-    assert runs(child)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    command = [sys.executable, "-c", code, str(voice), str(HERE / "speaker.py")]
+    parent = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: noted.exists() and noted.read_text() != "")
+        child = int(noted.read_text())
+        assert runs(child)
+    finally:
+        parent.kill()
+        parent.wait(timeout=60)
     wait_for(lambda: not runs(child))
 
 

@@ -32,6 +32,6 @@ def test_a_violation_is_found(copied_tree: Path, tmp_path: Path, file: str, line
     with open(tree / file, "a", encoding="utf-8") as module:
         module.write(f"\n\n{line}\n")
     tool = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([tool, "--no-cache"], cwd=tree, capture_output=True, text=True)
+    done = subprocess.run([tool, "--no-cache"], cwd=tree, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"{contract} BROKEN" in done.stdout

@@ -36,7 +36,7 @@ except SystemExit as done:
 def test_the_workstation_stays_out(code: str, forbidden: set[str]) -> None:
     """Here all of it is installed, so only restraint keeps it out."""
     code += "\nimport sys\nprint(*sorted(sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stderr.split())
     assert "edgevoice" in loaded
@@ -86,4 +86,5 @@ class TestInAnEmptyEnvironment:
 
 
 def run(folder: Path, name: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([folder / name, *words], capture_output=True, text=True, cwd=cwd)
+    command = [folder / name, *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)

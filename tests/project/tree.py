@@ -16,7 +16,7 @@ def files(root: Path = ROOT) -> list[Path]:
     """Every file that is or may be committed, relative to ``root``; generated ones are left out."""
     command = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"]
     try:
-        listed = subprocess.run(command, capture_output=True, check=True).stdout
+        listed = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive, or no git
         return _walk(root)
     found = sorted({Path(os.fsdecode(name)) for name in listed.split(b"\0") if name})

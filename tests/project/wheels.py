@@ -48,6 +48,8 @@ def attempt(python: str, machine: str) -> tuple[dict[str, str], str]:
         return resolve(python, machine), ""
     except subprocess.CalledProcessError as error:
         return {}, f"FAILED\n{error.stderr}"
+    except subprocess.TimeoutExpired as error:
+        return {}, f"FAILED: pip had no answer after {error.timeout:.0f} s"
 
 
 def resolve(python: str, machine: str) -> dict[str, str]:
@@ -91,7 +93,7 @@ def report(python: str, machine: str, requirements: list[str]) -> list[dict[str,
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--report", "-"]
         command += ["--target", nowhere, "--only-binary", ":all:", "--python-version", python]
         command += ["--implementation", "cp", *platforms, *requirements]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     installed: list[dict[str, Any]] = json.loads(done.stdout)["install"]
     return installed
 

@@ -292,7 +292,11 @@ print(peak_bytes() - before, samples, sentences)
 def test_memory_stays_flat_over_100_000_characters(spoken_bundle: Path) -> None:
     """All sentences, but only the first thirty seconds of sound: that is enough to see it grow."""
     done = subprocess.run(
-        [sys.executable, "-c", GROWTH, str(spoken_bundle)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", GROWTH, str(spoken_bundle)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
     )
     growth, samples, sentences = map(int, done.stdout.split())
     assert samples > 30 * 22050
@@ -316,6 +320,7 @@ def test_speaking_leaves_no_trace_in_the_home_and_starts_no_thread(
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     assert int(done.stdout.split()[0]) > 1000
     assert int(done.stdout.split()[1]) == 1
