@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from edgevoice import budget
+from edgevoice import budget, install
 from edgevoice.bundle import read
 from edgevoice.errors import EdgevoiceError
 
@@ -46,9 +46,8 @@ def report(
         from calibration.samples import read as kept
         from calibration.samples import remake
     except ModuleNotFoundError as error:
-        raise EdgevoiceError(
-            f"report needs {error.name}, which is not installed: pip install 'edgevoice[compress]'"
-        ) from None
+        mend = install.command("compress")
+        raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
     samples = None if text else kept(bundle)
     if samples is None:
         spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))

@@ -9,9 +9,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from edgevoice import install
 from edgevoice.errors import EdgevoiceError
-
-NEEDED = "pip install 'edgevoice[compress]'"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +41,8 @@ def compress(
         from compress import pipeline, summary
         from compress import recipe as recipes
     except ModuleNotFoundError as error:
-        raise EdgevoiceError(f"compress needs {error.name}, which is not installed: {NEEDED}") from None
+        mend = install.command("compress")
+        raise EdgevoiceError(f"compress needs {error.name}, which is not installed: {mend}") from None
     from targets import load
 
     result = pipeline.compress(voice, load(target), recipes.load(recipe), output, texts, allow_worse, _say)

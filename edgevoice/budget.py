@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import STAGES, Manifest, Stage, StageName, Variant
+from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
 from targets import Plan, StageCost, Target, plan
 
 FLOAT_BYTES = 4
@@ -12,8 +12,7 @@ FLOAT_BYTES = 4
 def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
     """The plan of the bundle's files on ``target``."""
     costs = [
-        _cost(name, pick(manifest.stages[name], target), manifest, target.engine == "onnxruntime")
-        for name in STAGES
+        _cost(name, pick(name, manifest, target), manifest, target.engine == "onnxruntime") for name in STAGES
     ]
     return plan(costs, target, available_bytes=available_bytes)
 
@@ -27,15 +26,23 @@ def check(manifest: Manifest, target: Target, available_bytes: int | None = None
     return made
 
 
-def pick(stage: Stage, target: Target) -> Variant:
-    """The file that counts: ONNX Runtime's choice, or the target's best precision that TensorRT reads."""
-    if target.engine == "tensorrt":
-        readable = [variant for variant in stage.variants if variant.engine in ("any", "tensorrt")]
-        for precision in target.precisions:
-            for variant in readable:
-                if variant.precision == precision:
-                    return variant
-    return next(variant for variant in stage.variants if variant.file == stage.chosen)
+def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:
+    """The file that counts: ONNX Runtime's choice, or the target's best precision that TensorRT reads.
+
+    Raises `EdgevoiceError` where the bundle holds no file of the stage that the target's engine reads.
+    """
+    stage = manifest.stages[name]
+    if target.engine == "onnxruntime":
+        return next(variant for variant in stage.variants if variant.file == stage.chosen)
+    readable = [variant for variant in stage.variants if variant.engine in ("any", target.engine)]
+    if not readable:
+        raise EdgevoiceError(
+            f"{target.name} runs TensorRT, and this bundle, made for {manifest.provenance.target}, has no "
+            f"file of the stage {name} that TensorRT reads: make one with "
+            f"`edgevoice compress VOICE --target {target.id} -o DIR`"
+        )
+    order = [*target.precisions, *PRECISIONS]  # TensorRT reads FP32 too, whatever pays off there
+    return min(readable, key=lambda variant: order.index(variant.precision))
 
 
 def _cost(name: StageName, variant: Variant, manifest: Manifest, readable: bool) -> StageCost:

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgevoice import text
+from edgevoice import install, text
 from targets import host
 
 
@@ -80,7 +80,7 @@ def _tensorrt(machine: host.Host) -> Check:
         return Check("TensorRT", "absent", "no NVIDIA GPU here: voices run on the CPU")
     if importlib.util.find_spec("tensorrt") is None:
         mend = (
-            "sudo apt install python3-libnvinfer" if machine.is_jetson else "pip install edgevoice[tensorrt]"
+            "sudo apt install python3-libnvinfer" if machine.is_jetson else install.command("tensorrt")
         )
         return Check(
             "TensorRT", "missing", "a GPU but no TensorRT for this Python: voices run on the CPU", mend
@@ -94,7 +94,7 @@ def _phonemizers() -> Check:
     if all(ok for _, ok, _ in found):
         return Check("phonemizers", "ok", detail)
     some = any(ok for _, ok, _ in found)
-    return Check("phonemizers", "absent" if some else "missing", detail, "pip install edgevoice[espeak]")
+    return Check("phonemizers", "absent" if some else "missing", detail, install.command("espeak"))
 
 
 def _loudspeaker() -> Check:

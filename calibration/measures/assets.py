@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from edgevoice import install
 from edgevoice.errors import EdgevoiceError
 
-INSTALL = "pip install 'edgevoice[quality]'"
+INSTALL = install.command("quality")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Phonemes from espeak-ng, for the hundred-odd languages it knows.
 
 espeak-ng is licensed GPL-3.0-or-later, so it is the user's choice and no part of the base install: either
-``pip install 'edgevoice[espeak]'`` or the system's package brings the library and its data.
+the extra ``espeak`` or the system's package brings the library and its data.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import threading
 import unicodedata
 from typing import Any
 
+from edgevoice import install
 from edgevoice.errors import EdgevoiceError
 
-MISSING = (
-    "espeak-ng is not installed: run `pip install 'edgevoice[espeak]'`, "
-    "or install the system's package (Debian, Ubuntu: `apt install libespeak-ng1 espeak-ng-data`)"
-)
+SYSTEM_PACKAGE = "the system's package (Debian, Ubuntu: `apt install libespeak-ng1 espeak-ng-data`)"
 
 # From espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_RETRIEVAL = 1
@@ -82,7 +80,7 @@ def _load() -> ctypes.CDLL:
     if _library is None:
         library, data = _open()
         if library.espeak_Initialize(_AUDIO_OUTPUT_RETRIEVAL, 0, data, _INITIALIZE_DONT_EXIT) < 0:
-            raise EdgevoiceError(f"espeak-ng was found but its data was not. {MISSING}")
+            raise EdgevoiceError(f"espeak-ng was found but its data was not: {_mend()}")
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         library.espeak_TextToPhonemes.argtypes = [
             ctypes.POINTER(ctypes.c_void_p),
@@ -107,7 +105,11 @@ def _open() -> tuple[ctypes.CDLL, bytes | None]:
                 return ctypes.CDLL(name), None
         except OSError:
             continue
-    raise EdgevoiceError(MISSING)
+    raise EdgevoiceError(f"espeak-ng is not installed: {_mend()}")
+
+
+def _mend() -> str:
+    return f"run `{install.command('espeak')}`, or install {SYSTEM_PACKAGE}"
 
 
 def _choose(library: ctypes.CDLL, language: str) -> None:

@@ -405,7 +405,7 @@ def test_the_first_phonemizer_that_works_is_taken(
 
     def no_espeak(name: str, language: str) -> text.Phonemizer:
         if name == "espeak":
-            raise EdgevoiceError("espeak-ng is missing: pip install edgevoice[espeak]")
+            raise EdgevoiceError("espeak-ng is missing: pip install espeakng-loader")
         return phonemizer(name, language)
 
     both = rewritten(tiny_bundle, tmp_path / "both", naming("espeak", "lexicon"))

@@ -1,0 +1,65 @@
+"""Which of a bundle's files count on a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import targets
+from edgevoice import budget, bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import File, Manifest, Variant
+
+CPU, ORIN = targets.load("cpu"), targets.load("orin_nano_8gb")
+
+FP32 = Variant("vocoder.fp32.onnx", "fp32")
+FP16 = Variant("vocoder.fp16.onnx", "fp16", "tensorrt")
+INT8 = Variant("vocoder.int8.onnx", "int8", "tensorrt")
+CPU_INT8 = Variant("vocoder.int8.cpu.onnx", "int8", "onnxruntime")
+
+
+@pytest.fixture
+def manifest(tiny_bundle: Path) -> Manifest:
+    return bundle.read(tiny_bundle).manifest
+
+
+def with_files(manifest: Manifest, *variants: Variant, chosen: Variant) -> Manifest:
+    vocoder = msgspec.structs.replace(manifest.stages["vocoder"], variants=[*variants], chosen=chosen.file)
+    files = {variant.file: File("", 1000) for variant in variants}
+    changed: Manifest = msgspec.structs.replace(
+        manifest, stages={**manifest.stages, "vocoder": vocoder}, files={**manifest.files, **files}
+    )
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("travelling", "chosen", "target", "counts"),
+    [
+        ((FP32, FP16, INT8), FP32, CPU, FP32),
+        ((CPU_INT8,), CPU_INT8, CPU, CPU_INT8),
+        ((FP32, INT8, FP16), FP32, ORIN, FP16),
+        ((FP32, INT8), FP32, ORIN, INT8),
+        ((FP32,), FP32, ORIN, FP32),
+        ((CPU_INT8, FP32), CPU_INT8, ORIN, FP32),
+    ],
+)
+def test_the_target_s_best_that_its_engine_reads(
+    manifest: Manifest,
+    travelling: tuple[Variant, ...],
+    chosen: Variant,
+    target: targets.Target,
+    counts: Variant,
+) -> None:
+    found = with_files(manifest, *travelling, chosen=chosen)
+    assert budget.pick("vocoder", found, target) == counts
+    assert budget.of(found, target).stages[-1].precision == counts.precision
+
+
+def test_a_bundle_without_a_file_for_the_target_s_engine_says_how_to_make_one(manifest: Manifest) -> None:
+    found = with_files(manifest, CPU_INT8, chosen=CPU_INT8)
+    with pytest.raises(
+        EdgevoiceError, match=r"made for cpu, .* stage vocoder that TensorRT .*--target orin_nano_8gb"
+    ):
+        budget.of(found, ORIN)
