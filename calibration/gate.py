@@ -85,6 +85,16 @@ def judge(thresholds: Thresholds, figures: Mapping[str, Interval]) -> Verdict:
     return Verdict(not reasons, tuple(reasons), tuple(unmeasured))
 
 
+def asks(thresholds: Thresholds, name: str) -> str:
+    """What the gate asks of the figure of that name, for a table; empty where it is not judged."""
+    limit = getattr(thresholds, name, None)
+    if limit is None:
+        return ""
+    if name in _LOSSES:
+        return f"at most {limit:g} lost"
+    return f"at {'least' if name in _SMALLEST else 'most'} {limit:g}"
+
+
 _SMALLEST = ("speaker_cosine", "stoi", "pesq")
 _LOSSES = ("dnsmos_overall", "dnsmos_background", "dnsmos_p808")
 

@@ -12,6 +12,7 @@ import msgspec
 from compress.choose import Choice, Settled
 from compress.draft import Draft, fp32_name
 from compress.measuring import Measuring, figure_of
+from compress.verify import within
 from edgevoice import manifest
 from edgevoice.manifest import STAGES, StageName
 from targets import host
@@ -77,5 +78,5 @@ def _provenance(run: Measuring, exactness: float) -> manifest.Provenance:
         target=run.target.id,
         host=f"{machine.cpu.model}, {machine.machine}",
         versions=versions(),
-        notes=[f"the FP32 stages equal the teacher's file within {exactness:.1e} at the same noise"],
+        notes=[f"the FP32 stages equal the teacher's file {within(exactness)} at the same noise"],
     )

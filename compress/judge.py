@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.measures.compare import Comparison, compare
+from calibration.measures.spectral import log_mel_l1
 from compress.draft import Draft, Feeds, Spoken, say
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
@@ -55,6 +56,17 @@ def quality(
     found = compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups)
     had = compare(spoken.sounds, spoken.sounds, rate, groups=("spectral",)).problems
     return replace(found, problems=[problem for problem in found.problems if problem not in had])
+
+
+def seeds_apart(draft: Draft, spoken: Spoken) -> float:
+    """Mean log-mel L1, in nepers, between two noise seeds of the same sentences in FP32, durations equal.
+
+    What a listener takes for the same voice differs by this much: the scale of every other distance.
+    """
+    encoder = _Forced(draft.stages().encoder, spoken.durations)
+    others = say(draft, spoken.sentences, spoken.seed + 1, draft.stages({"encoder": encoder}))
+    pairs = zip(spoken.sounds, others, strict=True)
+    return float(np.mean([log_mel_l1(one, other, draft.staged.sample_rate) for one, other in pairs]))
 
 
 def milliseconds(

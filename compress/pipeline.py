@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from calibration import samples
+from calibration.gate import Thresholds
 from calibration.measures.compare import require
 from compress import judge, teachers, verify
 from compress.choose import Settled, settle
@@ -35,13 +36,16 @@ class Result:
     """A finished run: the bundle and its plan on the target.
 
     ``exactness``: largest difference of the FP32 stages' waveform from the voice's own file, same noise;
-    ``chunked``: of a run in chunks from a whole run.
+    ``chunked``: of a run in chunks from a whole run. ``seeds_apart``: `judge.seeds_apart`, the scale of the
+    log-mel distances. ``gate``: what the recipe asks of the voice.
     """
 
     bundle: bundle.Bundle
     plan: Plan
     exactness: float
     chunked: float
+    seeds_apart: float
+    gate: Thresholds
 
 
 def compress(
@@ -68,7 +72,8 @@ def compress(
     spoken = speak(draft, corpus.judging, JUDGING_SEED)
     run = Measuring(draft, recipe, target, corpus, spoken, work)
     exactness, chunked = _verified(run)
-    say(f"three stages, equal to the voice's own file within {exactness:.1e}, in chunks within {chunked:.1e}")
+    said = verify.within(exactness), verify.within(chunked)
+    say(f"three stages, equal to the voice's own file {said[0]}; in chunks equal to a whole run {said[1]}")
     settled = settle(run, run.stages())
     if settled.failed and not allow_worse:
         raise EdgevoiceError(
@@ -80,17 +85,22 @@ def compress(
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
     written = bundle.write(out, made, files)
     _keep_samples(run, settled, written)
-    return Result(written, plan, exactness, chunked)
+    apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, spoken))
+    return Result(written, plan, exactness, chunked, float(apart), recipe.thresholds())
 
 
 def _verified(run: Measuring) -> tuple[float, float]:
     """The cut is checked on three sentences, the chunks on one."""
-    key = [run.draft.identity, run.corpus.judging]
+    key = _judged_on(run)
     exactness = run.work.data(
         "exactness.json", key, lambda: verify.against_file(run.draft, list(run.corpus.judging[:3]))
     )
     chunked = run.work.data("chunked.json", key, lambda: verify.in_chunks(run.draft, run.spoken))
     return float(exactness), float(chunked)
+
+
+def _judged_on(run: Measuring) -> list[object]:
+    return [run.draft.identity, run.corpus.judging]
 
 
 def _keep_samples(run: Measuring, settled: Settled, written: bundle.Bundle) -> None:

@@ -2,52 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from calibration.gate import asks
 from compress.pipeline import Result
-from edgevoice.manifest import STAGES
+from edgevoice.manifest import STAGES, Stage, StageName, Variant
 from targets.render import columns, mib
 
-HEAD = ("stage", "precision", "engine", "MB", "ms per s", "log-mel L1", "runs in INT8", "chosen")
+HEAD = ("stage", "precision", "engine", "MiB", "ms per s", "log-mel L1", "runs in INT8", "chosen")
 
 
 def table(result: Result) -> str:
-    """stage × precision × size × latency × quality, then the plan's total and the voice as a whole."""
-    rows = [list(HEAD)]
-    described = result.bundle.manifest
-    stages = [(name, described.stages[name]) for name in STAGES]
-    for name, stage in stages:
-        for variant in stage.measured:
-            size = variant.bytes / 1e6
-            spent = f"{variant.milliseconds:.1f}" if variant.milliseconds is not None else "not measured"
-            loss = variant.quality.get("log_mel_l1")
-            shown = f"{loss.mean:.3f}" if loss else "0 (reference)" if variant.precision == "fp32" else ""
-            layers = str(sum(variant.int8_operators.values()) or "")
-            mark = "yes" if variant.file == stage.chosen else "travels" if variant in stage.variants else ""
-            rows.append([name, variant.precision, variant.engine, f"{size:.1f}", spent, shown, layers, mark])
+    """stage × precision × size × latency × quality, sums, then the voice as a whole against the gate."""
+    stages = [(name, result.bundle.manifest.stages[name]) for name in STAGES]
+    rows = [list(HEAD), *(_row(name, stage, v) for name, stage in stages for v in stage.measured)]
+    rows += _sums(result, [stage for _, stage in stages])
     reasons = [f"{name}: {stage.reason}" for name, stage in stages]
     return "\n".join([columns(rows, frozenset({3, 4, 5, 6})), "", *reasons, "", *_closing(result)])
 
 
+def _row(name: StageName, stage: Stage, variant: Variant) -> list[str]:
+    loss = variant.quality.get("log_mel_l1")
+    shown = f"{loss.mean:.3f}" if loss else "reference" if variant.precision == "fp32" else ""
+    layers = str(sum(variant.int8_operators.values()) or "")
+    mark = "yes" if variant.file == stage.chosen else "travels" if variant in stage.variants else ""
+    figures = _size(variant.bytes), _spent([variant]), shown, layers
+    return [name, variant.precision, variant.engine, *figures, mark]
+
+
+def _sums(result: Result, stages: Sequence[Stage]) -> Iterator[list[str]]:
+    """All stages together: before, and the smallest that travels, which is what the voice is judged with."""
+    plain = [variant for stage in stages for variant in stage.measured if variant.precision == "fp32"]
+    smallest = [stage.variants[-1] for stage in stages]
+    loss = result.bundle.manifest.quality.get("log_mel_l1")
+    spoken = all(row.file == stage.chosen for row, stage in zip(smallest, stages, strict=True))
+    yield _sum("fp32", plain, "reference")
+    yield _sum("chosen" if spoken else "smallest", smallest, f"{loss.mean:.3f}" if loss else "")
+
+
+def _sum(name: str, rows: Sequence[Variant], loss: str) -> list[str]:
+    return ["all", name, "", _size(sum(row.bytes for row in rows)), _spent(rows), loss, "", ""]
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 20):.1f}"
+
+
+def _spent(variants: Sequence[Variant]) -> str:
+    times = [variant.milliseconds for variant in variants if variant.milliseconds is not None]
+    return f"{sum(times):.1f}" if len(times) == len(variants) else "not measured"
+
+
 def _closing(result: Result) -> list[str]:
-    described = result.bundle.manifest
-    plan = result.plan
+    described, plan = result.bundle.manifest, result.plan
     lines = ["ms per s: CPU milliseconds of one thread per second of audio, ONNX Runtime, this machine"]
-    for name, figure in described.quality.items():
+    if result.seeds_apart:
         lines.append(
-            f"{name} of the voice: {figure.mean:.3f} ({figure.low:.3f} to {figure.high:.3f}), n={figure.n}"
+            "log-mel L1, in nepers, for scale: the same sentences at another seed of noise, in FP32, are "
+            f"{result.seeds_apart:.3f} apart"
         )
+    lines += ["", *_judgement(result)]
     if described.not_judged:
         lines.append(f"not judged (the recipe's [judge] measures): {', '.join(described.not_judged)}")
-    for reason in described.failed_gate:
-        lines.append(f"FAILED THE GATE: {reason}")
-    lines.append(
-        f"on {plan.target.id}: {mib(plan.total_bytes)} of a budget of {mib(plan.budget_bytes)}"
-    )
+    lines += [f"FAILED THE GATE: {reason}" for reason in described.failed_gate]
+    travels = mib(sum(record.bytes for record in described.files.values()))
+    lines += ["", f"what travels: {travels} in {len(described.files)} files and the manifest"]
+    lines.append(f"on {plan.target.id}: {mib(plan.total_bytes)} of a budget of {mib(plan.budget_bytes)}")
     lines.append(f"bundle {result.bundle.id[:16]} in {result.bundle.path}")
     return lines
+
+
+def _judgement(result: Result) -> list[str]:
+    figures = result.bundle.manifest.quality
+    if not figures:
+        return []
+    rows = [["the voice against FP32", "mean", "95% interval", "sentences", "the gate asks"]]
+    for name, figure in figures.items():
+        interval = f"{figure.low:.3f} to {figure.high:.3f}"
+        asked = asks(result.gate, name) or "not judged"
+        rows.append([name, f"{figure.mean:.3f}", interval, str(figure.n), asked])
+    return columns(rows, frozenset({1, 3})).splitlines()
 
 
 def to_dict(result: Result) -> dict[str, Any]:
@@ -58,4 +95,5 @@ def to_dict(result: Result) -> dict[str, Any]:
         "plan": result.plan.to_dict(),
         "exactness": result.exactness,
         "chunked": result.chunked,
+        "seeds_apart": result.seeds_apart,
     }

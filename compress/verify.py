@@ -16,6 +16,11 @@ from edgevoice.runtime.synthesis import expand
 LARGEST = 1e-4
 
 
+def within(difference: float) -> str:
+    """How equal two waveforms are, in words that follow "equal"."""
+    return f"within {difference:.1e}" if difference else "exactly"
+
+
 def against_file(draft: Draft, sentences: list[str], seed: int = 0) -> float:
     """Largest difference between the chain's waveform and the file's; raises where it is above 1e-4."""
     source = draft.staged.source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.gate import Thresholds, judge
+from calibration.gate import Thresholds, asks, judge
 from calibration.measures import Interval
 from edgevoice.errors import EdgevoiceError
 
@@ -67,3 +67,17 @@ def test_thresholds_from_a_recipe():
 def test_bad_thresholds_are_refused_by_name(table: dict[str, object]):
     with pytest.raises(EdgevoiceError, match=next(iter(table))):
         Thresholds.from_dict(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("log_mel_l1", "at most 0.3"),
+        ("speaker_cosine", "at least 0.97"),
+        ("dnsmos_overall", "at most 0.05 lost"),
+        ("stft_distance", ""),
+        ("wer_reference", ""),
+    ],
+)
+def test_what_is_asked_of_a_figure(name: str, asked: str) -> None:
+    assert asks(Thresholds(), name) == asked

@@ -81,7 +81,16 @@ def test_the_table_shows_every_file(compressed: pipeline.Result) -> None:
     table = summary.table(compressed)
     for stage in compressed.bundle.manifest.stages.values():
         assert stage.reason in table
-    assert "log_mel_l1 of the voice" in table or "int8" in table
+    before, after = (line.split() for line in table.splitlines() if line.startswith("all "))
+    chosen = sum(stage.variants[-1].bytes for stage in compressed.bundle.manifest.stages.values())
+    assert (before[1], after[1]) == ("fp32", "chosen")
+    assert after[2] == f"{chosen / (1 << 20):.1f}"
+    (judged,) = (line for line in table.splitlines() if line.startswith("log_mel_l1 "))
+    assert judged.endswith("at most 5")
+    assert "stft_distance" in table
+    assert compressed.seeds_apart > 0
+    assert f"{compressed.seeds_apart:.3f} apart" in table
+    assert " MB" not in table
     parsed = json.loads(json.dumps(summary.to_dict(compressed)))
     assert parsed["manifest"]["voice"]["name"] == compressed.bundle.manifest.voice.name
 
@@ -94,6 +103,7 @@ def test_a_second_run_makes_nothing_again(
 
     monkeypatch.setattr("compress.variants.quantize", refuse)
     monkeypatch.setattr("compress.judge.milliseconds", refuse)
+    monkeypatch.setattr("compress.judge.seeds_apart", refuse)
     monkeypatch.setattr("compress.measuring.arena_bytes", refuse)
     again = pipeline.compress(tiny_voice, load_target("cpu"), quick, compressed.bundle.path)
     assert again.bundle.id == compressed.bundle.id
@@ -108,6 +118,10 @@ def test_a_gpu_target_gets_files_for_both_engines(tiny_voice: Path, quick: Recip
         ("int8", "tensorrt"),
     }
     assert vocoder.chosen == "vocoder.fp32.onnx"
+    assert [line.split()[1] for line in summary.table(result).splitlines() if line.startswith("all ")] == [
+        "fp32",
+        "smallest",
+    ]
     assert all(v.milliseconds is None for v in vocoder.variants if v.engine == "tensorrt")
 
 
@@ -202,7 +216,7 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
         "compress",
         *map(str, arguments),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +298,7 @@ def _small_target() -> str:
     return "\n".join(lines).replace("1024", "16")
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(
     compressed: pipeline.Result, tiny_voice: Path, tmp_path: Path
 ) -> None:

@@ -63,3 +63,8 @@ def test_one_changed_weight_is_found(staged: StagedVoice, stage: StageName, tmp_
     wrong = prepared(replace(staged, stages=stages), tmp_path)
     with pytest.raises(EdgevoiceError, match="differs from the file"):
         verify.against_file(wrong, SENTENCES[:2])
+
+
+@pytest.mark.parametrize(("difference", "said"), [(0.0, "exactly"), (1.4e-6, "within 1.4e-06")])
+def test_how_equal_is_said_in_words(difference: float, said: str) -> None:
+    assert verify.within(difference) == said
