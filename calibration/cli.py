@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from edgevoice import budget, install
 from edgevoice.bundle import read
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Manifest
+from targets.errors import TargetError
+
+if TYPE_CHECKING:
+    from targets import Plan
 
 SPOKEN = (
     "The young boy gave no clear response.",
@@ -38,8 +44,6 @@ def report(
     ] = None,
 ) -> None:
     """Show a bundle on one self-contained page: sound, size, speed, quality, memory, provenance."""
-    from targets import load
-
     made = read(bundle)
     try:
         from calibration.report import page, write
@@ -52,5 +56,17 @@ def report(
     if samples is None:
         spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))
         samples = remake(made, spoken) if spoken else None
-    plan = budget.of(made.manifest, load(target or made.manifest.provenance.target))
-    print(write(output, page(made, samples, plan)))
+    print(write(output, page(made, samples, _plan(made.manifest, target))))
+
+
+def _plan(manifest: Manifest, named: str | None) -> Plan | None:
+    """On the target that is named, else on the bundle's own, which may be a profile that is not here."""
+    from targets import load
+
+    if named is not None:
+        return budget.of(manifest, load(named))
+    try:
+        return budget.of(manifest, load(manifest.provenance.target))
+    except TargetError as error:
+        print(f"note: no memory plan: {error}; name the profile with --target", file=sys.stderr)
+        return None

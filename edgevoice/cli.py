@@ -46,7 +46,10 @@ def say(
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--output", "-o", help="A .wav, .flac or .ogg file; - is raw 16-bit PCM to standard output."
+            "--output",
+            "-o",
+            help="A .wav, .flac or .ogg file; - is raw sound to standard output: 16-bit little-endian "
+            "samples, one channel, at the voice's rate (sample_rate in its manifest.json).",
         ),
     ] = None,
     voice: VoiceOption = None,
@@ -55,20 +58,21 @@ def say(
         Optional[str],  # noqa: UP045
         typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
     ] = None,
-    speed: Annotated[float, typer.Option("--speed", help="2 is twice as fast.")] = 1.0,
-    pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences.")] = 0.2,
+    speed: Annotated[float, typer.Option("--speed", help="2 is twice as fast; 0.1 to 10.")] = 1.0,
+    pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")] = 0.2,
     speaker: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--speaker", help="Name or number; NAME=WEIGHT,NAME=WEIGHT mixes."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes, errors only.")] = False,
 ) -> None:
     """Speak text: to the loudspeaker, a file, or standard output."""
     from edgevoice.say import say as speak
     from edgevoice.speakers import parse
 
     options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed}
-    speak(text, output, device, voice, threads, options, _note)
+    speak(text, output, device, voice, threads, options, (lambda _: None) if quiet else _note)
 
 
 @app.command()
@@ -76,13 +80,17 @@ def bench(
     bundle: Annotated[str, typer.Argument(help="A bundle, a deployed folder, or a voice in the package.")],
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     runs: Annotated[int, typer.Option("--runs", min=10, help="Runs of each kind, cold and warm.")] = 10,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look: 3 runs of each kind, too few to quote.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure load time, first sound, real-time factor, peak memory and the stages' shares."""
     from edgevoice import bench as benches
     from edgevoice.runtime.find import find
 
-    report = benches.run(find(bundle), threads, runs, runs)
+    count = benches.QUICK_RUNS if quick else runs
+    report = benches.run(find(bundle), threads, count, count)
     _print(report.to_dict() if as_json else benches.table(report))
 
 
@@ -146,8 +154,10 @@ def deploy(
 
 
 def _sent(done: Any) -> str:
-    mebi = 1 << 20
-    return f"{done.copied_bytes / mebi:.1f} MiB copied, {done.linked_bytes / mebi:.1f} MiB were there already"
+    copied, shared = (f"{count / (1 << 20):.1f} MiB" for count in (done.copied_bytes, done.linked_bytes))
+    if not done.copied_bytes and not done.linked_bytes:
+        return "it was installed already: checked and heard, nothing copied"
+    return f"{copied} copied" + (f", {shared} shared with an older release" if done.linked_bytes else "")
 
 
 @app.command()

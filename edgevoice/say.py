@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +41,22 @@ def say(
     first = next(speeches, None)
     if first is None:
         raise EdgevoiceError("there is nothing to say on standard input: give lines with words")
+    samples = 0
     with _sink(loaded.sample_rate, output, device, note) as sink:
-        for sound in first:
+        for sound in _joined(first, speeches, audio.silence(options["pause"], loaded.sample_rate)):
             sink.write(sound)
-        for speech in speeches:
-            for sound in chain([audio.silence(options["pause"], loaded.sample_rate)], speech):
-                sink.write(sound)
+            samples += len(sound)
+    if output not in (None, "-"):
+        note(f"{output} holds {samples / loaded.sample_rate:.1f} s of sound")
+
+
+def _joined(
+    first: Iterator[audio.Float], rest: Iterator[Iterator[audio.Float]], pause: audio.Float
+) -> Iterator[audio.Float]:
+    yield from first
+    for speech in rest:
+        yield pause
+        yield from speech
 
 
 def _check_output(output: str | None, device: str | None) -> None:

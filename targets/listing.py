@@ -12,7 +12,10 @@ from targets.render import columns, mib
 
 @dataclass(frozen=True)
 class TargetRow:
-    """One target in the list. `status` is "ok", "refused: why" or "unconfirmed figures: how many"."""
+    """One target in the list. `status` is "ok", "refused: why" or "unconfirmed figures: how many".
+
+    `unconfirmed`: the figures that nobody has read in a document or on a device.
+    """
 
     id: str
     name: str
@@ -22,10 +25,15 @@ class TargetRow:
     budget_bytes: int
     precisions: tuple[str, ...]
     status: str
+    unconfirmed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "precisions": list(self.precisions)}
+        return {**asdict(self), "precisions": [*self.precisions], "unconfirmed": [*self.unconfirmed]}
+
+    def doubt(self, figure: str) -> str:
+        """The mark that stands behind a figure in the table."""
+        return "?" if figure in self.unconfirmed else ""
 
 
 def status(target: Target) -> str:
@@ -47,6 +55,7 @@ def row(target: Target) -> TargetRow:
         target.budget_bytes,
         target.precisions,
         status(target),
+        target.unconfirmed,
     )
 
 
@@ -56,9 +65,18 @@ def table(targets: Sequence[Target] | None = None) -> list[TargetRow]:
 
 
 def text(rows: Sequence[TargetRow]) -> str:
-    """The rows as an aligned table."""
+    """The rows as an aligned table, and which figures are unconfirmed where."""
     cells = [["target", "name", "engine", "cc", "memory", "budget", "precisions", "status"]]
     for r in rows:
-        sizes = [f"{r.memory_bytes / GIB:.0f} GiB", mib(r.budget_bytes)]
-        cells.append([r.id, r.name, r.engine, r.compute_capability, *sizes, " ".join(r.precisions), r.status])
-    return columns(cells, frozenset({4, 5}))
+        capability = r.compute_capability + r.doubt("compute_capability")
+        sizes = [f"{r.memory_bytes / GIB:.0f} GiB{r.doubt('memory_gib')}", mib(r.budget_bytes)]
+        cells.append([r.id, r.name, r.engine, capability, *sizes, " ".join(r.precisions), r.status])
+    return "\n".join([columns(cells, frozenset({4, 5})), *_doubts(rows)])
+
+
+def _doubts(rows: Sequence[TargetRow]) -> list[str]:
+    known = dict.fromkeys(figure for row in rows for figure in row.unconfirmed)
+    if not known:
+        return []
+    lines = [[figure, ", ".join(row.id for row in rows if row.doubt(figure))] for figure in known]
+    return ["", "unconfirmed (? above): read in no document and on no device yet", columns(lines)]

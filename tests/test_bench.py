@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,16 @@ def test_the_report_is_a_table_and_json(report: Report) -> None:
         "p95": report.cold["load"].p95,
         "runs": 2,
     }
+
+
+def test_few_runs_are_marked(report: Report) -> None:
+    assert report.to_dict()["few_runs"] is True
+    assert "FEW RUNS" in bench.table(report)
+    many = Spread.of([1.0] * bench.COLD_RUNS)
+    cold, warm = {"load": many, "first_sound": many}, {"short": {"rtf": many}}
+    full = replace(report, cold=cold, warm=warm, peak_mib=many)
+    assert full.to_dict()["few_runs"] is False
+    assert "FEW RUNS" not in bench.table(full)
 
 
 def test_spreads_are_median_and_95th_percentile() -> None:

@@ -26,6 +26,7 @@ from edgevoice import Voice, audio, bench, bundle, cli
 from edgevoice.bench import Report, Spread
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Manifest
+from edgevoice.runtime.voice import LONGEST_PAUSE, SPEEDS
 from edgevoice.speakers import parse
 
 ROOT = Path(__file__).parents[1]
@@ -133,8 +134,10 @@ def test_say_writes_a_file_that_equals_the_voice(run: Run, single: Path, place: 
     done = run(
         "say", "Good morning.", "-o", "a.wav", "-v", single, "--threads", 1, "--seed", 3, "--speed", 1.5
     )
-    assert (done.status, done.stdout, done.stderr) == (0, b"", "")
+    assert done.status == 0, done.stderr
     data, rate = soundfile.read(place / "a.wav", dtype="int16")
+    told = f"note: a.wav holds {len(data) / rate:.1f} s of sound\n"
+    assert (done.stdout, done.stderr) == (b"", told)
     wanted = samples(expected(single, "Good morning.", seed=3, speed=1.5))
     assert rate == 22050
     assert len(data) == len(wanted)
@@ -155,6 +158,25 @@ def test_say_skips_what_cannot_be_said_with_a_note(run: Run, single: Path) -> No
     assert done.status == 0
     assert len(done.stdout) > 1000
     assert done.stderr == "note: skipped 1 control character and 1 emoji: they cannot be spoken\n"
+
+
+def test_quiet_says_nothing_but_errors(run: Run, single: Path, place: Path) -> None:
+    done = run("say", "Good 🎉 morning.", "-o", "a.wav", "-v", single, "--quiet")
+    assert (done.status, done.stdout, done.stderr) == (0, b"", "")
+    assert soundfile.info(place / "a.wav").frames > 1000
+    assert_refused(run("say", "😀", "-o", "b.wav", "-v", single, "-q"), "nothing to say")
+
+
+def test_a_foreign_script_is_spelled_with_a_note(run: Run, single: Path) -> None:
+    done = run("say", "Hello, привет.", "-o", "-", "-v", single)
+    assert done.status == 0
+    (note,) = done.stderr.splitlines()
+    assert note.startswith("note: Cyrillic letters are foreign to a voice that speaks en-us")
+
+
+def test_the_speaker_of_a_voice_with_one_is_number_0(run: Run, single: Path) -> None:
+    say = ("say", "Hello.", "-o", "-", "-v", single, "--threads", 1)
+    assert run(*say, "--speaker", 0).stdout == run(*say).stdout != b""
 
 
 def test_say_takes_bytes_that_are_no_text(run: Run, single: Path) -> None:
@@ -178,6 +200,9 @@ def test_a_deployed_folder_speaks(run: Run, single: Path, place: Path) -> None:
     installed = run("deploy", single, "device", "--json").json
     name = installed["release"]["name"]
     assert installed["copied_bytes"] > 100_000
+    assert "it was installed already: checked and heard, nothing copied" in run(
+        "deploy", single, "device"
+    ).stdout.decode()
     assert run("say", "Hello.", "-o", "a.wav", "-v", "device").status == 0
     (row,) = run("releases", "device", "--json").json
     assert (row["name"], row["current"]) == (name, True)
@@ -248,7 +273,18 @@ def test_bench_prints_its_report(monkeypatch: pytest.MonkeyPatch, tiny_bundle: P
     )
     assert json.loads(done.stdout) == report.to_dict()
     assert asked == [(tiny_bundle, 2, 12, 12)]
-    assert "real-time factor" in CliRunner().invoke(cli.app, ["bench", str(tiny_bundle)]).stdout
+    told = CliRunner().invoke(cli.app, ["bench", str(tiny_bundle), "--quick"]).stdout
+    assert asked[1] == (tiny_bundle, 1, 3, 3)
+    assert "real-time factor" in told
+    assert "FEW RUNS" in told
+
+
+def test_the_help_of_say_tells_ranges_and_the_raw_format(run: Run) -> None:
+    told = " ".join(run("say", "--help").stdout.decode().translate({ord("│"): " "}).split())
+    for part in ("0.1 to 10", "0 to 60", "16-bit little-endian", "sample_rate"):
+        assert part in told
+    assert "{} to {:.0f}".format(*SPEEDS) == "0.1 to 10"
+    assert f"0 to {LONGEST_PAUSE:.0f}" == "0 to 60"
 
 
 # What is refused. {single}, {trio}, {cut} and {newer} stand for bundles; {full} and {file} lie in the folder.

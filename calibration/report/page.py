@@ -8,7 +8,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from calibration.report import figures, sections
+from calibration.report import figures, sections, tables
 from calibration.samples import Samples
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
@@ -28,7 +28,7 @@ def page(bundle: Bundle, samples: Samples | None, plan: Plan | None) -> str:
     body = [
         sections.head(bundle, plan),
         sections.listening(samples),
-        sections.stages(manifest),
+        tables.stages(manifest),
         sections.quality(manifest),
         figures.speed(manifest),
         figures.sensitivity(manifest, samples),

@@ -11,7 +11,7 @@ import numpy as np
 from calibration.report import pictures
 from calibration.samples import TITLES, Samples
 from edgevoice.bundle import Bundle
-from edgevoice.manifest import STAGES, Manifest, Measure, Stage, Variant
+from edgevoice.manifest import STAGES, Manifest, Stage, Variant
 from targets import Plan
 
 MIB = 1 << 20
@@ -58,7 +58,7 @@ def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, st
     whole = [plain(manifest.stages[name]) for name in STAGES]
     if all(whole):
         before = sum(variant.bytes for variant in whole if variant)
-        yield "Size of the stages", f"{size / 1e6:.1f} MB", f"FP32 {before / 1e6:.1f} MB"
+        yield "Size of the stages", f"{size / MIB:.1f} MiB", f"FP32 {before / MIB:.1f} MiB"
         spent = [variant.milliseconds for variant in chosen.values()]
         single = [variant.milliseconds for variant in whole if variant]
         if None not in spent and None not in single:
@@ -94,10 +94,30 @@ def listening(samples: Samples | None) -> str:
         return section("Listen", "<p>No samples are kept beside this bundle.</p>")
     rows = "".join(_sentence(samples, number) for number in range(len(samples.texts)))
     note = (
-        "The same sentences at the same noise. Below each player its spectrogram, below that what changed "
-        "against the first version: red is louder, blue is quieter, white is equal."
+        "The same sentences at the same noise. Below each player its spectrogram: time to the right, "
+        f"0 to {samples.rate / 2000:g} kHz upwards on the mel scale. Below that what changed against the "
+        "first version: red is louder, blue is quieter, white is equal."
     )
-    return section("Listen", f"<p>{note}</p>{rows}")
+    return section("Listen", f"<p>{note}</p>{_scales()}{rows}")
+
+
+def _scales() -> str:
+    """What the pictures' colours stand for."""
+    low, high = pictures.RANGE
+    level = _scale("Level", pictures.LEVELS, _signed(low), f"{_signed(high)} nepers")
+    ends = f"{_signed(-pictures.WORST)} or less", f"{_signed(pictures.WORST)} nepers or more"
+    change = _scale("Change", pictures.SIGNED, *ends)
+    return f'<p class="soft">{level}{change}</p>'
+
+
+def _signed(value: float) -> str:
+    return f"{value:+g}".replace("-", "−")
+
+
+def _scale(name: str, colours: pictures.Colours, low: str, high: str) -> str:
+    stops = ", ".join(f"rgb{colour} {100 * place:g}%" for place, colour in colours)
+    bar = f'<i style="background: linear-gradient(to right, {stops})"></i>'
+    return f'<span class="scale">{name} {low} {bar} {high}</span>'
 
 
 def _sentence(samples: Samples, number: int) -> str:
@@ -123,62 +143,6 @@ def _change(first: Any, second: Any, rate: int, title: str) -> str:
     if picture is None:
         return "<figcaption>Other durations: no difference is drawn.</figcaption>"
     return f'<figcaption>Change</figcaption><img alt="Change: {escape(title)}" src="{picture}">'
-
-
-def stages(manifest: Manifest) -> str:
-    heads = (
-        "Stage",
-        "Precision",
-        "Engine",
-        "MB",
-        "ms per s",
-        "Log-mel",
-        "DNSMOS",
-        "Speaker",
-        "INT8 operators",
-    )
-    words = (0, 1, 2)
-    top = "".join(f"<th{_word(k in words)}>{escape(name)}</th>" for k, name in enumerate(heads))
-    rows, reasons = [], []
-    for name in STAGES:
-        stage = manifest.stages[name]
-        rows += [
-            _stage_row(manifest, name, variant, variant.file == stage.chosen) for variant in stage.measured
-        ]
-        reasons.append(f"<li><b>{name}</b>: {escape(stage.reason)}</li>")
-    note = (
-        "Bold is chosen for ONNX Runtime. Milliseconds of CPU time for a second of sound, one thread, on the "
-        "machine below. Quality is against FP32 with that one stage replaced."
-    )
-    table = f'<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
-    return section("Stages", f"<p>{note}</p>{table}<p></p><ul>{''.join(reasons)}</ul>")
-
-
-def _word(word: bool) -> str:
-    return ' class="word"' if word else ""
-
-
-def _stage_row(manifest: Manifest, name: str, variant: Variant, chosen: bool) -> str:
-    quality = variant.quality
-    cells = [
-        name,
-        variant.precision.upper() + (" ✓" if chosen else ""),
-        variant.engine,
-        f"{variant.bytes / 1e6:.1f}",
-        "not measured" if variant.milliseconds is None else f"{variant.milliseconds:.1f}",
-        _short(quality.get("log_mel_l1"), 3),
-        _short(quality.get("dnsmos_overall"), 2, signed=True),
-        _short(quality.get("speaker_cosine"), 3),
-        ", ".join(f"{count} {kind}" for kind, count in variant.int8_operators.items()),
-    ]
-    inner = "".join(f"<td{_word(k in (1, 2))}>{escape(cell)}</td>" for k, cell in enumerate(cells))
-    return f"<tr{' class=chosen' if chosen else ''}>{inner}</tr>"
-
-
-def _short(figure: Measure | None, places: int, signed: bool = False) -> str:
-    if figure is None:
-        return ""
-    return f"{figure.mean:{'+' if signed else ''}.{places}f}"
 
 
 def quality(manifest: Manifest) -> str:

@@ -16,6 +16,8 @@ from edgevoice.progress import track
 
 COLD_RUNS = 10
 WARM_RUNS = 10
+QUICK_RUNS = 3
+LIMIT_SECONDS = 3600
 
 TEXTS = {
     "short": "Good morning.",
@@ -59,8 +61,14 @@ class Report:
     peak_mib: Spread
     host: str
 
+    @property
+    def few_runs(self) -> bool:
+        """Whether it is a look and no measurement: medians of so few runs move with the machine's mood."""
+        warm = (spread for figures in self.warm.values() for spread in figures.values())
+        return min(spread.runs for spread in (*self.cold.values(), *warm)) < min(COLD_RUNS, WARM_RUNS)
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "few_runs": self.few_runs}
 
 
 def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int = WARM_RUNS) -> Report:
@@ -78,7 +86,10 @@ def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int =
 
 def _worker(bundle: Path, threads: int, runs: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "edgevoice.bench.worker", str(bundle), str(threads), str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise EdgevoiceError(f"the measured process did not end within {LIMIT_SECONDS} s") from None
     if done.returncode != 0:
         raise EdgevoiceError(_failure(done.returncode, done.stderr))
     return dict(json.loads(done.stdout))
@@ -94,7 +105,10 @@ def _failure(status: int, errors: str) -> str:
 
 def table(report: Report) -> str:
     """The report as text."""
-    lines = [f"{report.bundle}, {report.threads} thread(s), {report.host}", ""]
+    lines = [f"{report.bundle}, {report.threads} thread(s), {report.host}"]
+    if report.few_runs:
+        lines.append(f"FEW RUNS, a first look: {COLD_RUNS} of each kind or more make a figure to quote")
+    lines.append("")
     lines.append(f"{'cold start (new process)':34}{'median':>10}{'p95':>10}   runs")
     for name, spread in report.cold.items():
         lines.append(_line(name.replace("_", " ") + ", ms", spread))

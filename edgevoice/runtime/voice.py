@@ -130,6 +130,9 @@ class Voice:
         language = self.bundle.manifest.text.language
         told: set[str] = set()
         for sentence in front.sentences(front.clean(text, note), language, SENTENCE_LIMIT):
+            if fresh := set(front.foreign_scripts(sentence, language)) - told:
+                note(_foreign(fresh, language))
+                told |= fresh
             for part in self._words(sentence, language):
                 phonemes = self._phonemizer.phonemize(part)
                 ids, skipped = self._table.encode(phonemes)
@@ -152,7 +155,7 @@ class Voice:
     def _conditions(self, speaker: Speaker) -> dict[str, Float]:
         table = self.bundle.manifest.voice.speakers
         if table is None or self._rows is None:
-            if speaker is not None:
+            if speaker not in (None, 0, "0"):
                 raise EdgevoiceError(f"speaker {speaker!r}: this voice has one speaker, leave the option out")
             return {}
         return {"speaker": _mix(table, self._rows, speaker)[None]}
@@ -170,6 +173,13 @@ class _Notes:
         self.take = self._note
         for message in self._waiting:
             self._note(message)
+
+
+def _foreign(scripts: set[str], language: str) -> str:
+    return (
+        f"{' and '.join(sorted(scripts))} letters are foreign to a voice that speaks {language}: it spells "
+        "them, guesses, or leaves them out"
+    )
 
 
 def check_options(speed: float, pause: float, seed: int) -> None:

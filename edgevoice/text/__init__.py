@@ -6,6 +6,7 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.text.base import PUNCTUATION, Phonemizer
 from edgevoice.text.clean import clean, speakable
 from edgevoice.text.normalise import normalise
+from edgevoice.text.scripts import foreign_scripts
 from edgevoice.text.sentences import sentences
 from edgevoice.text.table import TextTable, piper_table
 
@@ -15,6 +16,7 @@ __all__ = [
     "TextTable",
     "available",
     "clean",
+    "foreign_scripts",
     "normalise",
     "phonemizer",
     "piper_table",

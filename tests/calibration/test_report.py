@@ -158,9 +158,22 @@ def test_page_says_what_the_bundle_says(whole_page: str, made: Bundle):
         made.manifest.voice.name, TEXT, "failed the quality gate", "at most 0.1 is allowed",
         "1.6 times & good",
         "0.180 to 0.240", "24 sentences", made.id, "edgevoice compress x", "ran out of time", "QLinearConv",
-        "orin_nano_8gb", "Judged on 8 sentences",
+        "orin_nano_8gb", "Judged on 8 sentences", "0 to 8 kHz", "+2 nepers", "−9.5",
+        "DNSMOS and Speaker similarity were not measured",
     ):  # fmt: skip
         assert said in text, said
+    assert "<th>DNSMOS</th>" not in whole_page
+
+
+def test_a_measure_that_was_taken_has_its_column(made: Bundle):
+    vocoder = made.manifest.stages["vocoder"]
+    quality = {"dnsmos_overall": manifest.Measure(-0.02, -0.03, -0.01, 8)}
+    rows = [vocoder.variants[0], msgspec.structs.replace(vocoder.variants[1], quality=quality)]
+    stages = {**made.manifest.stages, "vocoder": msgspec.structs.replace(vocoder, variants=rows)}
+    text = page(Bundle(made.path, msgspec.structs.replace(made.manifest, stages=stages), made.id), None, None)
+    assert "<th>DNSMOS</th>" in text
+    assert "-0.02" in checked(text).text
+    assert "Speaker similarity was not measured" in text
 
 
 def test_a_bare_fp32_bundle_still_makes_a_page(made: Bundle):
@@ -225,6 +238,21 @@ def test_the_verb_writes_the_page(made: Bundle, tmp_path: Path):
     assert done.exit_code == 0, done.output
     assert checked(out.read_text()).counts["audio"] == 4
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_a_bundle_for_a_profile_that_is_not_here_has_no_memory_plan(made: Bundle, tmp_path: Path):
+    provenance = msgspec.structs.replace(made.manifest.provenance, target="my_board")
+    described = msgspec.structs.replace(made.manifest, provenance=provenance)
+    files = {name: made.file(name) for name in made.manifest.files}
+    other = bundle.write(tmp_path / "other", described, files)
+    app = typer.Typer()
+    app.command("other")(lambda: None)
+    cli.register(app)
+    out = tmp_path / "a.html"
+    done = CliRunner().invoke(app, ["report", str(other.path), "-o", str(out), "--text", "hi."])
+    assert done.exit_code == 0, done.output
+    assert "no memory plan: there is no target 'my_board'" in done.output
+    assert "Memory plan" not in out.read_text()
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path):

@@ -20,10 +20,23 @@ def test_every_target_is_listed_with_its_status() -> None:
 
 def test_the_text_is_one_aligned_line_a_target() -> None:
     rows = targets.table()
-    lines = listing.text(rows).splitlines()
+    lines = listing.text(rows).partition("\n\n")[0].splitlines()
     assert len(lines) == len(rows) + 1
     column = lines[0].index("engine")
     assert all(line[column:].startswith(("tensorrt", "onnxruntime")) for line in lines[1:])
+
+
+def test_an_unconfirmed_figure_is_marked_and_named() -> None:
+    rows = targets.table()
+    lines, _, below = listing.text(rows).partition("\n\n")
+    marked = {line.split()[0]: line for line in lines.splitlines()}
+    assert "64 GiB?" in marked["thor_t4000"]
+    assert "8.6?" in marked["rtx_3050_8gb"]
+    assert "?" not in marked["t4"]
+    named = {line.split()[0]: line.split()[1:] for line in below.splitlines()[1:]}
+    assert named["memory_gib"] == ["thor_t4000,", "thor_t5000"]
+    assert set(named) == {figure for target in targets.all_targets() for figure in target.unconfirmed}
+    assert "unconfirmed" not in listing.text([listing.row(targets.load("t4"))])
 
 
 def test_a_row_goes_to_json() -> None:
@@ -32,3 +45,4 @@ def test_a_row_goes_to_json() -> None:
     assert back["id"] == "t4"
     assert back["precisions"] == ["fp16", "int8"]
     assert back["memory_bytes"] == 16 << 30
+    assert back["unconfirmed"] == []
