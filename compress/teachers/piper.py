@@ -7,10 +7,7 @@ products that spread phonemes over frames, and the last product with the frame m
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import google.protobuf.message
 import numpy as np
@@ -20,45 +17,24 @@ import onnx_graphsurgeon as gs
 from compress import surgery
 from compress.receptive import context
 from compress.staged import StagedStage, StagedVoice
+from compress.teachers import piper_config
+from compress.teachers.piper_config import Config
 from edgevoice import bundle, manifest
 from edgevoice.errors import EdgevoiceError
 from edgevoice.text import piper_table
 
 INPUTS = ("input", "input_lengths", "scales")
-NEEDED = {"audio.sample_rate": int, "phoneme_id_map": dict, "espeak.voice": str, "inference": dict}
 
 
 def read(path: str | Path) -> StagedVoice:
     """Read ``NAME.onnx`` and ``NAME.onnx.json`` and cut the voice into stages."""
     file = Path(path)
-    config = _config(file)
-    return _staged(file, config, load_model(file))
-
-
-def _config(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise EdgevoiceError(
             f"{file} does not exist: name a Piper voice, NAME.onnx with NAME.onnx.json beside it"
         )
-    beside = file.with_name(file.name + ".json")
-    try:
-        config = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EdgevoiceError(f"{beside} is missing: a Piper voice needs it beside {file.name}") from None
-    except (ValueError, RecursionError):
-        raise EdgevoiceError(f"{beside} is no JSON: download the voice again") from None
-    for key, kind in NEEDED.items():
-        if not isinstance(_dig(config, key.split(".")), kind):
-            raise EdgevoiceError(f"{beside} lacks {key!r}: it does not describe a Piper voice")
-    if (symbols := config.get("phoneme_type") or "espeak") != "espeak":
-        raise EdgevoiceError(f"{beside}: the voice learnt {symbols!r} symbols, not espeak's phonemes")
-    return dict(config)
-
-
-def _dig(config: Any, keys: Iterable[str]) -> Any:
-    for key in keys:
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
+    config = piper_config.read(file)
+    return _staged(file, config, load_model(file))
 
 
 def load_model(file: Path) -> onnx.ModelProto:
@@ -73,43 +49,42 @@ def load_model(file: Path) -> onnx.ModelProto:
     return model
 
 
-def _staged(file: Path, config: dict[str, Any], model: onnx.ModelProto) -> StagedVoice:
-    inference = config["inference"]
-    language = config["espeak"]["voice"]
-    pace = float(inference.get("length_scale") or 1.0)
-    cut = Cut(model, file, pace)
-    names = config.get("speaker_id_map") or {}
+def _staged(file: Path, config: Config, model: onnx.ModelProto) -> StagedVoice:
+    inference = config.inference
+    language = config.espeak.voice
+    cut = Cut(model, file, inference.length_scale)
+    piper_config.check_ids(config, cut.symbols(), file)
     speakers = cut.speaker_table()
     takes: tuple[str, ...] = () if speakers is None else ("speaker",)
     encoder, acoustic, vocoder = cut.encoder(), cut.acoustic(), cut.vocoder()
     return StagedVoice(
         name=file.stem,
         language=language,
-        sample_rate=int(config["audio"]["sample_rate"]),
+        sample_rate=config.audio.sample_rate,
         hop=surgery.upsampling(vocoder),
         licence=_licence(file),
         sha256=bundle.sha256(file),
         text=manifest.Text(language=language, phonemizers=_phonemizers(language)),
-        table=piper_table(config["phoneme_id_map"]),
+        table=piper_table(config.phoneme_id_map),
         durations=manifest.Durations(rounding="ceil"),
         stages={
             "encoder": StagedStage(
                 encoder,
-                noise=manifest.Noise(2, inference.get("noise_w", 0.8)),
+                noise=manifest.Noise(2, inference.noise_w),
                 takes=surgery.takes(encoder, takes),
             ),
             "acoustic": StagedStage(
                 acoustic,
                 context(acoustic, "frames"),
-                manifest.Noise(cut.width, inference.get("noise_scale", 0.667)),
+                manifest.Noise(cut.width, inference.noise_scale),
                 surgery.takes(acoustic, takes),
             ),
             "vocoder": StagedStage(vocoder, context(vocoder, "latents"), takes=surgery.takes(vocoder, takes)),
         },
         speakers=speakers,
-        speaker_names=_speaker_names(names, speakers),
+        speaker_names=_speaker_names(config.speaker_id_map or {}, speakers),
         source=file,
-        pace=pace,
+        pace=inference.length_scale,
     )
 
 
@@ -212,6 +187,13 @@ class Cut:
         ((self._mask, products),) = masks.items()
         self._latents = products[-1].outputs[0].name
         self.width = int(products[-1].outputs[0].outputs[0].inputs[1].shape[1])
+
+    def symbols(self) -> int | None:
+        """Rows of the table that phoneme ids are looked up in; None where no such table is found."""
+        (ids,) = (tensor for tensor in self._graph().inputs if tensor.name == "input")
+        tables = [node.inputs[0] for node in ids.outputs if node.op == "Gather"]
+        rows = [table.values.shape[0] for table in tables if isinstance(table, gs.Constant)]
+        return min(rows, default=None)
 
     def speaker_table(self) -> np.ndarray | None:
         """f32 [speakers, width], or None for a voice with one speaker."""

@@ -107,24 +107,58 @@ def test_a_json_that_is_none_is_refused(copy: Path, raw: bytes) -> None:
     assert "is no JSON" in refusal(copy)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("audio", {}),
-        ("audio", {"sample_rate": "22050"}),
-        ("phoneme_id_map", []),
-        ("espeak", "en-us"),
-        ("espeak", {"voice": None}),
-        ("inference", None),
-        ("inference", 1.0),
-    ],
-)
-def test_a_json_of_something_else_is_refused_by_the_key(copy: Path, key: str, value: Any) -> None:
+ODD = {
+    "audio": [{}, None, [], 22050],
+    "audio.sample_rate": ["22050", None, -1, 0, 22050.5, 1 << 40, float("nan"), True],
+    "espeak": ["en-us", None],
+    "espeak.voice": [None, 7, "", "en\nus", "e" * 1000, "../en"],
+    "inference": [None, 1.0, []],
+    "inference.noise_scale": ["0.667", None, -0.1, 11, float("nan"), float("inf"), [0.5]],
+    "inference.length_scale": ["1", None, 0, -1, 1e9, float("nan")],
+    "inference.noise_w": [{}, -1, float("-inf")],
+    "phoneme_id_map": [[], None, {"a": "1"}, {"a": [-1]}, {"a": [1.5]}, {"a": None}, {"a": [1] * 99}],
+    "speaker_id_map": [[], {"anna": "0"}, {"anna": -1}, {"anna": None}],
+    "phoneme_type": [7, ["espeak"]],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, row in ODD.items() for value in row])
+def test_a_field_of_another_kind_is_named(copy: Path, field: str, value: Any) -> None:
     config = json.loads(beside(copy).read_text("utf-8"))
-    beside(copy).write_text(json.dumps({**config, key: value}), "utf-8")
-    assert f"lacks '{key}" in refusal(copy)
+    *folders, last = field.split(".")
+    place = config
+    for folder in folders:
+        place = place[folder]
+    place[last] = value
+    beside(copy).write_text(json.dumps(config), "utf-8")
+    message = refusal(copy)
+    assert f"`$.{field}" in message
+    assert "does not describe a Piper voice" in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("missing", ["audio", "espeak", "inference", "phoneme_id_map"])
+def test_a_missing_field_is_named(copy: Path, missing: str) -> None:
+    config = json.loads(beside(copy).read_text("utf-8"))
+    del config[missing]
+    beside(copy).write_text(json.dumps(config), "utf-8")
+    assert f"missing required field `{missing}`" in refusal(copy)
+
+
+def test_a_json_of_something_else_is_refused(copy: Path) -> None:
     beside(copy).write_text("[1]", "utf-8")
-    assert "lacks 'audio" in refusal(copy)
+    assert "does not describe a Piper voice" in refusal(copy)
+    beside(copy).write_text("[" * 100_000 + "]" * 100_000, "utf-8")
+    assert "is no JSON" in refusal(copy)
+    beside(copy).write_bytes(b" " * (9 << 20))
+    assert "is larger than any voice's settings" in refusal(copy)
+
+
+def test_an_id_that_the_voice_has_no_row_for_is_refused(copy: Path) -> None:
+    config = json.loads(beside(copy).read_text("utf-8"))
+    config["phoneme_id_map"]["a"] = [100_000]
+    beside(copy).write_text(json.dumps(config), "utf-8")
+    assert "phoneme_id_map gives 'a' the id 100000, and the voice knows" in refusal(copy)
 
 
 def test_a_truncated_voice_is_refused_wherever_it_ends(copy: Path) -> None:
