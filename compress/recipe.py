@@ -88,8 +88,10 @@ def load(name: str) -> Recipe:
     try:
         recipe = msgspec.toml.decode(raw, type=Recipe)
         recipe.thresholds()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EdgevoiceError(f"{where}: {error}") from None
+    except RecursionError:
+        raise EdgevoiceError(f"{where} is nested too deeply for a recipe") from None
     return msgspec.structs.replace(recipe, name=recipe.name or Path(name).stem)
 
 

@@ -46,6 +46,8 @@ def from_file(path: Path) -> dict[str, Any]:
         raise TargetError(f"target profile {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise TargetError(f"target profile {path} is no text file") from None
+    except RecursionError:
+        raise TargetError(f"target profile {path} is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is a plain one
         raise TargetError(f"target profile {path} is no valid TOML: {error}") from None
     return data

@@ -170,6 +170,8 @@ def read_recipe(path: Path) -> DistilConfig:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EdgevoiceError(f"cannot read the recipe {path}: {error}") from None
+    except RecursionError:
+        raise EdgevoiceError(f"cannot read the recipe {path}: it is nested too deeply") from None
     if "distil" not in tables:
         raise EdgevoiceError(f"{path} has no [distil] table")
     return from_table(DistilConfig, tables["distil"])

@@ -33,15 +33,20 @@ def test_a_users_file(tmp_path: Path) -> None:
         ('name = "x"\n[chunks]\nfirst = 64\nlong = 32\n', "long"),
         ('name = "x"\n[quantize]\nstages = ["mixer"]\n', "mixer"),
         ("name = \n", "mine.toml"),
+        ("name = '\udcff'\n", "mine.toml"),
+        ("a = " + 50_000 * "[" + 50_000 * "]", "mine.toml is nested too deeply"),
+        ("[a" + 5_000 * ".a" + "]\n", "mine.toml"),
+        ("[gate]\nlog_mel_l1 = " + 50_000 * "{a = " + 50_000 * "}", "mine.toml is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(text)
+    file.write_text(text, "utf-8", "surrogateescape")
     with pytest.raises(EdgevoiceError) as refusal:
         recipe.load(str(file))
     assert told in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 500
 
 
 def test_unknown_names_list_the_known(tmp_path: Path) -> None:

@@ -241,6 +241,7 @@ def test_a_path_to_a_profile_works_as_a_name(tmp_path: Path) -> None:
         (b"", "'id' is missing"),
         (b"budget_mib = " + b"9" * 5000, "is no valid TOML|'id' is missing"),
         (b"#" * 300_000, "has 300000 bytes"),
+        (b"id = " + b"[" * 100_000 + b"]" * 100_000, "is nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
