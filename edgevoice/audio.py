@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -20,6 +21,11 @@ import numpy.typing as npt
 from edgevoice.errors import EdgevoiceError
 
 Float = npt.NDArray[np.float32]
+
+PARTIAL = ".edgevoice-partial"
+"""Ending of a sound file that is being written; its name begins with a dot."""
+
+_NAME = 40  # characters of the target's name in it: a name has 255 bytes at most
 
 FORMATS = {"": "WAV", ".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
@@ -48,14 +54,14 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
     format_name = FORMATS[path.suffix.lower()]
     partial = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        partial = Path(name)
+        remove_stale(target.parent)
+        handle, partial = _partial(target)
         with os.fdopen(handle) as held:
             # By name: out of a Python file's callbacks into libsndfile no error and no signal comes back.
-            with soundfile.SoundFile(name, "w", rate, 1, format=format_name) as out:
+            with soundfile.SoundFile(str(partial), "w", rate, 1, format=format_name) as out:
                 counter = _Counter(out)
                 yield counter
-            if soundfile.info(name).frames != counter.samples:
+            if soundfile.info(str(partial)).frames != counter.samples:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(held.fileno())
         partial.chmod(0o666 & ~_umask())
@@ -66,6 +72,39 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def _partial(target: Path) -> tuple[int, Path]:
+    """A new file beside ``target``, open and locked: the lock ends with the process, however that ends."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:_NAME]}.", suffix=PARTIAL, dir=target.parent)
+        try:
+            held = _lock(handle)
+        except OSError:  # no locks here: then none is taken for stale either
+            held = True
+        if held and os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # another process took it for stale before it was locked
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what writers that were killed have left in ``folder``."""
+    for left in folder.glob(f".*{PARTIAL}"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if _lock(handle):
+                    left.unlink()
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class _Counter:

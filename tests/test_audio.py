@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -110,6 +111,49 @@ def test_an_interrupted_writing_leaves_what_was_there(
     with pytest.raises(error):
         write(path, chunks())
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([old] if old else [])
+
+
+HOLD = """
+import sys
+from pathlib import Path
+import numpy as np
+from edgevoice import audio
+with audio.open_file(Path(sys.argv[1]), 22050) as out:
+    out.write(np.zeros(100, np.float32))
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of writing ``killed.wav``."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "killed.wav")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        yield process
+        process.kill()
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(
+    tmp_path: Path, speech: list[Float], writer: subprocess.Popen[str]
+) -> None:
+    (tmp_path / ".mine").write_text("kept")
+    write(tmp_path / "a.wav", speech)
+    (unfinished,) = tmp_path.glob(".killed.wav.*")  # it is still being written
+    writer.kill()
+    writer.wait(timeout=60)
+    assert unfinished.exists()
+    write(tmp_path / "a.wav", speech)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine", "a.wav"]
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".wav", "声" * 80 + ".wav"])
+def test_a_long_name_is_written(tmp_path: Path, speech: list[Float], name: str) -> None:
+    write(tmp_path / name, speech)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(
