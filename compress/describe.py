@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -13,7 +16,7 @@ from compress.choose import Choice, Settled
 from compress.draft import Draft, fp32_name
 from compress.measuring import Measuring, figure_of
 from compress.verify import within
-from edgevoice import manifest
+from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
 from targets import host
 
@@ -49,6 +52,17 @@ def sources(draft: Draft, choices: Mapping[StageName, Choice]) -> dict[str, Path
 def versions() -> dict[str, str]:
     packages = ("edgevoice", "onnx", "onnxruntime", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+@cache
+def made_by() -> dict[str, str]:
+    """What a result depends on beside its inputs: the versions, and edgevoice's own files as they are now."""
+    digest = hashlib.sha256()
+    for name in ("calibration", "compress", "edgevoice", "targets"):
+        root = Path(str(files(name)))
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            digest.update(f"{name}/{path.relative_to(root)}\0{bundle.sha256(path)}\n".encode())
+    return {**versions(), "source": digest.hexdigest()}
 
 
 def _stage(run: Measuring, stage: StageName, choice: Choice) -> manifest.Stage:

@@ -14,7 +14,7 @@ from calibration.measures.compare import require
 from compress import judge, teachers, verify
 from compress.choose import Settled, settle
 from compress.corpus import choose
-from compress.describe import manifest_of, sources, versions
+from compress.describe import made_by, manifest_of, sources
 from compress.draft import prepare, speak
 from compress.measuring import Measuring
 from compress.recipe import Recipe
@@ -65,7 +65,7 @@ def compress(
     bundle.refuse_foreign(out)
     require(recipe.judge.measures)
     place = out.resolve()
-    work = Workspace(place.with_name(f".{place.name}.work"), versions())
+    work = Workspace(place.with_name(f".{place.name}.work"), made_by())
     say(f"reading {voice.name}")
     draft = prepare(teachers.read(voice), recipe, work)
     corpus = choose(draft, recipe, texts)

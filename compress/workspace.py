@@ -19,7 +19,8 @@ LOCK = "lock"
 class Workspace:
     """A folder of results, each remembered with the hash of what it was made from; one run at a time.
 
-    ``made_by``: the versions of what makes them. Results of other versions are removed, not used.
+    ``made_by``: the versions of what makes them, and a hash of our own files. Results that others made are
+    removed, not used.
     """
 
     def __init__(self, folder: Path, made_by: Mapping[str, str] | None = None) -> None:

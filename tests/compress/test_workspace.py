@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from compress.describe import made_by
 from compress.workspace import Workspace
 from edgevoice.errors import EdgevoiceError
 
@@ -18,6 +19,17 @@ def test_what_was_made_is_used_again_until_its_inputs_change(tmp_path: Path) -> 
     assert work(1) == 1
     assert work(2) == 2
     assert made == [1, 2]
+
+
+def test_results_of_other_source_files_are_not_used(tmp_path: Path) -> None:
+    assert len(made_by()["source"]) == 64
+    assert made_by() is made_by()  # read once a process
+    made: list[str] = []
+    for source in ("a", "a", "b"):
+        work = Workspace(tmp_path / "work", {**made_by(), "source": source})
+        work.data("figure.json", 1, lambda source=source: made.append(source) or source)  # type: ignore[misc]
+        del work
+    assert made == ["a", "b"]
 
 
 def test_a_failed_step_leaves_nothing_and_the_older_result(tmp_path: Path) -> None:
