@@ -23,6 +23,14 @@ MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
+class Damaged(EdgevoiceError):
+    """A bundle that is not whole. ``fault``: what is wrong, without the advice that the message ends with."""
+
+    def __init__(self, fault: str, advice: str) -> None:
+        super().__init__(f"{fault}: {advice}")
+        self.fault = fault
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A checked bundle: what it says of itself, and where it lies."""
@@ -65,7 +73,7 @@ def decode(raw: bytes, where: Path) -> Manifest:
     try:
         version = msgspec.json.decode(raw)["schema"]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
-        raise EdgevoiceError(f"{where / MANIFEST} is no bundle manifest: compress the voice again") from None
+        raise Damaged(f"{where / MANIFEST} is no bundle manifest", "compress the voice again") from None
     if version != SCHEMA:
         raise EdgevoiceError(
             f"{where} has schema version {version!r}, this edgevoice reads {SCHEMA}: "
@@ -173,7 +181,7 @@ def sha256(path: Path) -> str:
 
 def _manifest_bytes(root: Path) -> bytes:
     if not root.exists():
-        raise EdgevoiceError(f"{root} does not exist: name a bundle, or make one with `edgevoice compress`")
+        raise Damaged(f"{root} does not exist", "name a bundle, or make one with `edgevoice compress`")
     try:
         return (root / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -183,7 +191,7 @@ def _manifest_bytes(root: Path) -> bytes:
 def _check_names(manifest: Manifest, root: Path) -> None:
     for name in manifest.files:
         if not _PLAIN_NAME.match(name) or name == MANIFEST:
-            raise EdgevoiceError(f"{root}: unsafe file name {name!r} in the manifest: the bundle was altered")
+            raise Damaged(f"{root}: unsafe file name {name!r} in the manifest", "the bundle was altered")
 
 
 def _check_references(manifest: Manifest, root: Path) -> None:
@@ -203,9 +211,9 @@ def _check_references(manifest: Manifest, root: Path) -> None:
 
 def _check_file(path: Path, record: File, verify: bool) -> None:
     if path.is_symlink() or not path.is_file():
-        raise EdgevoiceError(f"{path} is missing or no plain file: copy the whole bundle again")
+        raise Damaged(f"{path} is missing or no plain file", "copy the whole bundle again")
     if path.stat().st_size != record.bytes or (verify and sha256(path) != record.sha256):
-        raise EdgevoiceError(f"{path} was changed or cut short: its checksum differs, copy the bundle again")
+        raise Damaged(f"{path} was changed or cut short, its checksum differs", "copy the bundle again")
 
 
 def _copy(source: Path, destination: Path) -> File:

@@ -124,11 +124,10 @@ def plan(
 ) -> None:
     """Say what a bundle will occupy on a device; exit 1 if it does not fit."""
     from edgevoice import budget
-    from edgevoice.bundle import read
-    from edgevoice.runtime.find import find
+    from edgevoice.runtime.find import read
     from targets import load
 
-    made = budget.of(read(find(bundle)).manifest, load(target))
+    made = budget.of(read(bundle).manifest, load(target))
     _print(made.to_dict() if as_json else f"{made.table()}\n\n{made.chart()}")
     refusal = made.refusal()
     if refusal:

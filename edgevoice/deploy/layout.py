@@ -26,6 +26,7 @@ from edgevoice.errors import EdgevoiceError
 
 NAME_DIGITS = 16
 HISTORY = 16
+AGAIN = "deploy the bundle again"
 
 _TARGET = re.compile(r"releases/([0-9a-f]{16})\Z")
 
@@ -89,16 +90,30 @@ def resolve(root: str | Path) -> Path:
     name = current_name(folder)
     if name is None:
         raise EdgevoiceError(f"{root} has no release yet: run `edgevoice deploy BUNDLE {root}`")
-    checked(folder, name, verify=False)
+    checked(folder, name, False, mend(folder.root))
     return folder.release(name)
 
 
-def checked(folder: Folder, name: str, verify: bool) -> bundle.Bundle:
+def checked(folder: Folder, name: str, verify: bool, advice: str = AGAIN) -> bundle.Bundle:
     """Read an installed release; it must be the one that its folder's name says."""
-    found = bundle.read(folder.release(name), verify)
+    try:
+        found = bundle.read(folder.release(name), verify)
+    except bundle.Damaged as error:
+        raise EdgevoiceError(f"{error.fault}: {advice}") from None
     if short(found.id) != name:
-        raise EdgevoiceError(f"{folder.release(name)} is not what was installed: deploy the bundle again")
+        raise EdgevoiceError(f"{folder.release(name)} is not what was installed: {advice}")
     return found
+
+
+def mend(root: Path) -> str:
+    """What to do where the release that speaks is damaged."""
+    return f"{AGAIN}, or go back with `edgevoice rollback {root}`"
+
+
+def root_of(path: Path) -> Path | None:
+    """The deployed folder that the release in folder ``path`` belongs to."""
+    root = path.absolute().parent.parent
+    return root if path.absolute().parent == Folder(root).releases and is_deployed(root) else None
 
 
 def short(identity: str) -> str:

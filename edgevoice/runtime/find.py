@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from edgevoice import bundle
 from edgevoice.bundle import MANIFEST
-from edgevoice.deploy.layout import is_deployed, resolve
+from edgevoice.deploy.layout import is_deployed, mend, resolve, root_of
 from edgevoice.errors import EdgevoiceError
 
 DEFAULT = "default"
@@ -25,6 +26,18 @@ def find(voice: str | Path | None) -> Path:
     except OSError as error:
         raise EdgevoiceError(f"cannot read {voice}: {error.strerror}") from None
     return found or _packaged(str(voice), f"{voice} does not exist: name a bundle or a deployed folder")
+
+
+def read(voice: str | Path | None, verify: bool = True) -> bundle.Bundle:
+    """The bundle that `find` finds, checked; what is wrong with a release says how to mend a release."""
+    path = find(voice)
+    try:
+        return bundle.read(path, verify)
+    except bundle.Damaged as error:
+        root = root_of(path)
+        if root is None:
+            raise
+        raise EdgevoiceError(f"{error.fault}: {mend(root)}") from None
 
 
 def _on_disk(path: Path) -> Path | None:

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgevoice import bundle as bundles
 from edgevoice import text as front
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
+from edgevoice.runtime import find
 from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
-from edgevoice.runtime.find import find
 from edgevoice.runtime.synthesis import Stages
 from targets.cpus import usable_cpus
 
@@ -60,7 +59,7 @@ class Voice:
         else in this process uses ONNX Runtime, so the stages may share its one process-wide thread pool.
         Raises `EdgevoiceError` for anything that cannot be loaded.
         """
-        bundle = bundles.read(find(voice), verify)
+        bundle = find.read(voice, verify)
         count = usable_cpus() if threads is None else threads
         if not 1 <= count <= MOST_THREADS:
             raise EdgevoiceError(f"--threads {count} is not possible: give a number from 1 to {MOST_THREADS}")

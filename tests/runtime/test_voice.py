@@ -158,7 +158,7 @@ def test_a_mixture_is_the_weighted_mean_of_the_speakers_rows(trio: Voice) -> Non
         ({"pause": 1e9}, "pause 1000000000.0"),
         ({"seed": -1}, "seed -1"),
         ({"speaker": "anna"}, "this voice has one speaker"),
-        ({"speaker": 0}, "this voice has one speaker"),
+        ({"speaker": 1}, "this voice has one speaker"),
     ],
 )
 def test_options_without_sense_are_refused_before_any_sound(
@@ -474,6 +474,28 @@ def test_places_without_a_voice_say_so(
     with pytest.raises(EdgevoiceError, match=message) as caught:
         find(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "lost", "no manifest"])
+def test_a_damaged_release_says_how_to_mend_a_release(
+    tiny_bundle: Path, tmp_path: Path, damage: str
+) -> None:
+    root, name = tmp_path / "device", bundle.read(tiny_bundle).id[:16]
+    release = root / "releases" / name
+    shutil.copytree(tiny_bundle, release)
+    (root / "edgevoice.lock").touch()
+    (root / "current").symlink_to(f"releases/{name}")
+    file = release / ("manifest.json" if damage == "no manifest" else "vocoder.fp32.onnx")
+    raw = file.read_bytes()
+    if damage == "lost":
+        file.unlink()
+    else:
+        end = bytes([raw[-1] ^ 1])
+        file.write_bytes({"changed": raw[:-1] + end, "cut": raw[:-1], "no manifest": b"[]"}[damage])
+    advice = rf"deploy the bundle again.*edgevoice rollback {root}"
+    with pytest.raises(EdgevoiceError, match=advice) as caught:
+        Voice.load(root, threads=1)
+    assert "copy" not in str(caught.value)
 
 
 def test_a_damaged_bundle_is_refused_and_checks_can_be_left_to_the_deploy(
