@@ -12,12 +12,17 @@ import numpy as np
 from compress.draft import Feeds
 from edgevoice.errors import EdgevoiceError
 
+LIMIT_SECONDS = 1800
+
 
 def arena_bytes(model: Path, feeds: Feeds) -> int:
     """How much resident memory grew when ``model`` ran once on ``feeds`` after loading, in a new process."""
     shapes = {name: [str(values.dtype), list(values.shape)] for name, values in feeds.items()}
     command = [sys.executable, "-m", "compress.footprint", str(model), json.dumps(shapes)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise EdgevoiceError(f"{model} did not end one run within {LIMIT_SECONDS} s") from None
     if done.returncode != 0:
         raise EdgevoiceError(f"cannot measure the memory of {model}: {done.stderr.strip().splitlines()[-1]}")
     return int(done.stdout)
