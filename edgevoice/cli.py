@@ -6,14 +6,15 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib.metadata import entry_points, version
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
+from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
+from edgevoice.kit import verbs as kits
 from targets.errors import TargetError
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
@@ -37,7 +38,6 @@ ThreadsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-FolderArgument = Annotated[Path, typer.Argument(help="The deployed folder.")]
 
 
 @app.command()
@@ -135,71 +135,8 @@ def plan(
         raise typer.Exit(1)
 
 
-@app.command()
-def deploy(
-    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
-    folder: Annotated[Path, typer.Argument(help="Where it is to be installed.")],
-    keep: Annotated[int, typer.Option("--keep", min=2, help="Releases that stay.")] = 3,
-    as_json: JsonOption = False,
-) -> None:
-    """Install a bundle into a folder: staged, checked, heard, then switched to; the old one is kept."""
-    from edgevoice.deploy.local import deploy as install
-
-    done = install(bundle, folder, keep=keep)
-    if as_json:
-        _print(asdict(done))
-    else:
-        _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_sent(done)}")
-
-
-def _sent(done: Any) -> str:
-    copied, shared = (f"{count / (1 << 20):.1f} MiB" for count in (done.copied_bytes, done.linked_bytes))
-    if not done.copied_bytes and not done.linked_bytes:
-        return "it was installed already: checked and heard, nothing copied"
-    return f"{copied} copied" + (f", {shared} shared with an older release" if done.linked_bytes else "")
-
-
-@app.command()
-def releases(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """List the releases in a deployed folder."""
-    from edgevoice.deploy.listing import releases as installed
-
-    rows = installed(folder)
-    if as_json:
-        _print([asdict(row) for row in rows])
-        return
-    for row in rows:
-        mark = "speaks" if row.current else "previous" if row.previous else ""
-        _print(f"{row.name}  {mark:9}{row.voice}  {row.problem}".rstrip())
-
-
-@app.command()
-def rollback(
-    folder: FolderArgument,
-    to: Annotated[str, typer.Option("--to", help="The release's name or its beginning.")] = "",
-) -> None:
-    """Let the previous release speak again."""
-    from edgevoice.deploy.local import rollback as go_back
-
-    release = go_back(folder, to or None)
-    _print(f"{folder} speaks with {release.voice} (release {release.name})")
-
-
-@app.command()
-def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Say what speaks in a deployed folder and where a rollback goes."""
-    from edgevoice.deploy.listing import status as look
-
-    found = look(folder)
-    if as_json:
-        _print(asdict(found))
-        return
-    for name, release in (("speaks", found.current), ("previous", found.previous)):
-        _print(f"{name:10}{f'{release.name}  {release.voice}' if release else 'none'}")
-    _print(
-        f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB"
-        + ("; a deploy is running" if found.deploying else "")
-    )
+deploying.register(app)
+kits.register(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -233,7 +170,7 @@ def main() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except (EdgevoiceError, TargetError) as error:
-        _fail(str(error))
+        _fail(str(error), getattr(error, "details", {}))
     except CommandLineError as error:
         _explain(error)
     except BrokenPipeError:
@@ -247,8 +184,11 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def _fail(message: str, details: Mapping[str, Any] | None = None) -> NoReturn:
+    line = " ".join(message.split())
+    print(f"error: {line}", file=sys.stderr)
+    if "--json" in sys.argv:  # whoever reads it gets one document, whatever happens
+        _print({"error": line, **(details or {})})
     sys.exit(2)
 
 

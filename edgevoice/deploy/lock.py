@@ -114,6 +114,8 @@ def _forget_if_empty(folder: Folder, made: bool) -> None:
         with suppress(FileNotFoundError):
             os.rmdir(folder.releases)
         folder.state.unlink(missing_ok=True)
+        if os.listdir(folder.root) != [folder.mark.name]:
+            return  # a runtime or trusted keys live here too: the folder stays ours
         folder.mark.unlink()
         _remove_if_made(folder, made)
 

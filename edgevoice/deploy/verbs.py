@@ -1,0 +1,218 @@
+"""The verbs that put a release somewhere and look after it: into a folder here, or over SSH."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any, Optional
+
+import msgspec
+import typer
+
+from edgevoice.deploy.listing import Release, Status
+from edgevoice.errors import EdgevoiceError
+from edgevoice.remote.target import Host, parse
+
+MEBI = 1 << 20
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PlaceArgument = Annotated[str, typer.Argument(help="The deployed folder: a path, or USER@HOST[:FOLDER].")]
+PortOption = Annotated[
+    Optional[int],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
+    typer.Option("--port", help="The host's port for SSH.", min=1, max=65535),
+]
+SshOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--ssh-option", help="As after `ssh -o`; may be repeated."),
+]
+PythonOption = Annotated[str, typer.Option("--python", help="The host's Python interpreter.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    for verb in (deploy, releases, rollback, status):
+        app.command()(verb)
+
+
+def deploy(
+    bundle: Annotated[str, typer.Argument(help="The bundle.")],
+    place: Annotated[
+        str,
+        typer.Argument(help="Where to: a folder, USER@HOST[:FOLDER], or ssh://[USER@]HOST[:PORT][/FOLDER]."),
+    ],
+    keep: Annotated[int, typer.Option("--keep", min=2, help="Releases that stay.")] = 3,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Host: look at it, say what stands against a deploy, change nothing."),
+    ] = False,
+    target: Annotated[
+        str,
+        typer.Option("--target", help="Host: hold the bundle against this device; default: its own target."),
+    ] = "",
+    kit: Annotated[str, typer.Option("--kit", help="Host: the kit to install; default: one is made.")] = "",
+    keep_runtime: Annotated[
+        bool,
+        typer.Option("--keep-runtime", help="Host: send the bundle alone; edgevoice there stays as it is."),
+    ] = False,
+    limit_rate: Annotated[
+        str, typer.Option("--limit-rate", help="Host: bytes a second at most, such as 500k or 2M.")
+    ] = "",
+    port: PortOption = None,
+    ssh_option: SshOption = None,
+    python: PythonOption = "python3",
+    as_json: JsonOption = False,
+) -> None:
+    """Install a bundle in a folder or on a host: staged, checked, heard, switched to; the old one is kept."""
+    host = parse(place)
+    if host is None:
+        given = {
+            "--dry-run": dry_run,
+            "--kit": kit,
+            "--keep-runtime": keep_runtime,
+            "--limit-rate": limit_rate,
+        }
+        given |= {"--target": target, "--port": port, "--ssh-option": ssh_option}
+        _refuse_for_a_folder(place, given)
+        _deploy_here(bundle, place, keep, as_json)
+        return
+    from edgevoice.remote import transfer
+    from edgevoice.remote.deploy import Options
+    from edgevoice.remote.deploy import deploy as send
+
+    arguments = ["--keep", str(keep)]
+    options = Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
+    done = send(bundle, host, _ssh(port, ssh_option, python), options, dry_run)
+    if as_json:
+        _print(done.to_dict())
+        return
+    for finding in done.findings:
+        print(finding, file=sys.stderr)
+    _print(_looked(done) if dry_run else _told(done))
+
+
+def _deploy_here(bundle: str, folder: str, keep: int, as_json: bool) -> None:
+    from edgevoice.deploy.local import deploy as install
+
+    done = install(bundle, folder, keep=keep)
+    if as_json:
+        _print(asdict(done))
+        return
+    copied = (
+        f"{done.copied_bytes / MEBI:.1f} MiB copied, {done.linked_bytes / MEBI:.1f} MiB were there already"
+    )
+    _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {copied}")
+
+
+def _refuse_for_a_folder(place: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value:
+            raise EdgevoiceError(
+                f"{name} is for a host, and {place} is a folder: leave it out, or name USER@HOST"
+            )
+
+
+def _looked(done: Any) -> str:
+    from edgevoice.remote.preflight import describe
+
+    rows = [f"{name:10}{text}" for name, text in describe(done.facts)]
+    lacking = ", ".join(done.sent) or "nothing"
+    return "\n".join([*rows, f"{'to send':10}{lacking} (and edgevoice itself where it is another)"])
+
+
+def _told(done: Any) -> str:
+    if done.sent_bytes:
+        sent = f"{done.sent_bytes / MEBI:.1f} MiB sent ({', '.join(done.sent)})"
+    else:
+        sent = "nothing was sent: all of it was there"
+    return f"{done.host} speaks with {done.voice} (release {done.release}); {sent}"
+
+
+def releases(
+    place: PlaceArgument,
+    port: PortOption = None,
+    ssh_option: SshOption = None,
+    python: PythonOption = "python3",
+    as_json: JsonOption = False,
+) -> None:
+    """List the releases in a deployed folder, here or on a host."""
+    rows = _releases(parse(place), place, port, ssh_option, python)
+    if as_json:
+        _print([asdict(row) for row in rows])
+        return
+    for row in rows:
+        mark = "speaks" if row.current else "previous" if row.previous else ""
+        _print(f"{row.name}  {mark:9}{row.voice}  {row.problem}".rstrip())
+
+
+def _releases(host: Host | None, place: str, *ssh: Any) -> list[Release]:
+    if host is None:
+        from edgevoice.deploy.listing import releases as installed
+
+        return installed(place)
+    from edgevoice.remote import inspect
+
+    return inspect.releases(host, _ssh(*ssh))
+
+
+def rollback(
+    place: PlaceArgument,
+    to: Annotated[str, typer.Option("--to", help="The release's name or its beginning.")] = "",
+    port: PortOption = None,
+    ssh_option: SshOption = None,
+    python: PythonOption = "python3",
+    as_json: JsonOption = False,
+) -> None:
+    """Let the previous release speak again, here or on a host."""
+    host = parse(place)
+    if host is None:
+        from edgevoice.deploy.local import rollback as go_back
+
+        release = go_back(place, to or None)
+    else:
+        from edgevoice.remote import inspect
+
+        release = inspect.rollback(host, _ssh(port, ssh_option, python), ["--to", to] if to else [])
+    _print(asdict(release) if as_json else f"{place} speaks with {release.voice} (release {release.name})")
+
+
+def status(
+    place: PlaceArgument,
+    port: PortOption = None,
+    ssh_option: SshOption = None,
+    python: PythonOption = "python3",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what speaks in a deployed folder, here or on a host, and where a rollback goes."""
+    found = _status(parse(place), place, port, ssh_option, python)
+    if as_json:
+        _print(asdict(found))
+        return
+    for name, release in (("speaks", found.current), ("previous", found.previous)):
+        _print(f"{name:10}{f'{release.name}  {release.voice}' if release else 'none'}")
+    running = "; a deploy is running" if found.deploying else ""
+    _print(f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB{running}")
+
+
+def _status(host: Host | None, place: str, *ssh: Any) -> Status:
+    if host is None:
+        from edgevoice.deploy.listing import status as look
+
+        return look(place)
+    from edgevoice.remote import inspect
+
+    return inspect.status(host, _ssh(*ssh))
+
+
+def _ssh(port: int | None, options: list[str] | None, python: str) -> Any:
+    from edgevoice.remote.ssh import Ssh
+
+    return Ssh(tuple(options or ()), port, python)
+
+
+def _print(value: Any) -> None:
+    print(value if isinstance(value, str) else json.dumps(value, indent=1, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else str(value)
