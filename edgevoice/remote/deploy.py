@@ -155,13 +155,13 @@ def _item(path: Path) -> Item:
 
 
 def _look(session: Session, host: Host, files: list[Item]) -> tuple[Facts, dict[str, Any]]:
-    answer = session.ask("facts", root=host.root, wanted=[item.sha256 for item in files])
     try:
+        answer = session.ask("facts", root=host.root, wanted=[item.sha256 for item in files])
         return msgspec.convert(answer["facts"], Facts), answer
+    except (LineLost, Refused) as error:
+        raise EdgevoiceError(f"{host.address}: {error}; nothing was changed there") from None
     except msgspec.ValidationError as error:
-        raise EdgevoiceError(
-            f"{host.address} describes itself in a way that is not understood: {error}"
-        ) from None
+        raise EdgevoiceError(f"{host.address} describes itself in an unknown way: {error}") from None
 
 
 def _lacking(items: list[Item], begun: dict[str, Any]) -> list[Item]:
@@ -176,7 +176,7 @@ def _check_space(lacking: list[Item], wheels: list[Item], facts: Facts) -> None:
     needs = 2 * sum(item.bytes - item.arrived for item in lacking) + unpacked
     if facts.disk.free < needs:
         raise Refused(
-            f"{facts.disk.path} has {facts.disk.free / 1e6:.0f} MB free and needs about {needs / 1e6:.0f} MB: "
+            f"{facts.disk.path} has {facts.disk.free / 1e6:.0f} MB free, needs about {needs / 1e6:.0f} MB: "
             f"free {(needs - facts.disk.free) / 1e6:.0f} MB"
         )
 

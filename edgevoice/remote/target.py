@@ -1,4 +1,4 @@
-"""Where a deploy goes: ``USER@HOST[:ROOT]`` and ``ssh://[USER@]HOST[:PORT][/ROOT]`` are hosts, all else is a folder."""
+"""Where a deploy goes: to a host (``USER@HOST[:ROOT]``, ``ssh://[USER@]HOST[:PORT][/ROOT]``) or a folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A kit that installs in a second: edgevoice's own code, a self-test that likes everything whole, and a path to
-the libraries of the environment that runs the tests. All the rest is real: lock file, hashes, venv, pip from its
-wheel.
+"""A kit that installs in a second: edgevoice's own code with a self-test that likes everything whole.
+
+A path leads to the libraries of the environment that runs the tests. All the rest is real: lock file, hashes,
+venv, pip from its wheel.
 """
 
 from __future__ import annotations
@@ -33,13 +34,41 @@ def run(folder, budget=None, **rest):
 '''
 
 
+# The same verbs without the command line's libraries: they run a hundred times.
+LIGHT = """
+import json, sys
+from dataclasses import asdict
+from edgevoice.deploy import local
+from edgevoice.errors import EdgevoiceError
+
+VERBS = {
+    "deploy": lambda bundle, root, *rest: local.deploy(bundle, root),
+    "rollback": lambda root, *rest: local.rollback(root),
+    "status": lambda root, *rest: local.status(root),
+    "releases": lambda root, *rest: local.releases(root),
+}
+
+
+def main():
+    if sys.argv[1] == "--version":
+        return print("0.1.0")
+    try:
+        done = VERBS[sys.argv[1]](*sys.argv[2:])
+    except EdgevoiceError as error:
+        print(json.dumps({"error": str(error)}))
+        sys.exit(2)
+    rows = [asdict(row) for row in done] if isinstance(done, list) else asdict(done)
+    print(json.dumps(rows, default=str))
+"""
+
+
 def device() -> Device:
     """This machine."""
     return Device("{}.{}".format(*sys.version_info), platform.machine(), install.glibc())
 
 
-def make_kit(folder: Path, mark: str = "", main: str = "") -> Path:
-    """``mark``: makes a runtime of another name. ``main``: code instead of the command line."""
+def make_kit(folder: Path, mark: str = "", needs: str = "", light: bool = True) -> Path:
+    """``mark``: makes a runtime of another name. ``needs``: a requirement. ``light``: without typer."""
     folder.mkdir(parents=True)
     shutil.copyfile(pip_wheel(), folder / pip_wheel().name)
     content = {
@@ -52,10 +81,12 @@ def make_kit(folder: Path, mark: str = "", main: str = "") -> Path:
             if path.suffix in (".py", ".toml"):
                 content[f"{home.name}/{path.relative_to(home).as_posix()}"] = path.read_text(encoding="utf-8")
     content["edgevoice/deploy/isolate.py"] = CONTENT
-    if main:
-        content["edgevoice/cli.py"] = main
+    if light:
+        content["edgevoice/cli.py"] = LIGHT
     info = "edgevoice-0.1.0.dist-info"
     content[f"{info}/METADATA"] = "Metadata-Version: 2.1\nName: edgevoice\nVersion: 0.1.0\n"
+    if needs:
+        content[f"{info}/METADATA"] += f"Requires-Dist: {needs}\n"
     content[f"{info}/WHEEL"] = (
         "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )

@@ -1,4 +1,4 @@
-"""A real OpenSSH server on the loopback: own configuration, own keys, own port, run by whoever runs the tests."""
+"""A real OpenSSH server on the loopback: own settings, own keys, own port, run by whoever runs the tests."""
 
 from __future__ import annotations
 
