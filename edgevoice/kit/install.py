@@ -41,6 +41,9 @@ DEPLOY_SECONDS = 3600
 PATIENCE_SECONDS = 10.0
 MARK = "edgevoice.lock"
 
+HELD: list[int] = []
+"""Locks that a child inherits: where this process is killed, they hold until the child has ended too."""
+
 WHEEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]*)-([A-Za-z0-9][A-Za-z0-9._+!]*)(-[A-Za-z0-9._]+){3,4}\.whl\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(rf"[0-9a-f]{{{NAME_DIGITS}}}\Z")
@@ -258,6 +261,7 @@ def _run(command: list[str], **extra: str) -> None:
             stderr=subprocess.PIPE,
             env=environment,
             timeout=INSTALL_SECONDS,
+            pass_fds=HELD,
         )
     except subprocess.TimeoutExpired:
         raise InstallError(f"making the runtime took more than {INSTALL_SECONDS} s") from None
@@ -309,7 +313,7 @@ def run(home: Path, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
     """Run a verb of the runtime in ``home``."""
     command = [str(home / "bin/python"), "-I", str(home / "start.py"), *arguments]
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "env": _environment()}
-    return subprocess.run(command, timeout=DEPLOY_SECONDS, **quiet)
+    return subprocess.run(command, timeout=DEPLOY_SECONDS, pass_fds=HELD, **quiet)
 
 
 def _environment() -> dict[str, str]:
@@ -367,8 +371,10 @@ def _alone(folder: Path) -> Iterator[None]:
             if time.monotonic() > deadline:
                 raise InstallError(f"another deploy into {folder.parent} is running: wait until it has ended")
             time.sleep(0.05)
+        HELD.append(descriptor)
         yield
     finally:
+        HELD[:] = [held for held in HELD if held != descriptor]
         os.close(descriptor)
 
 

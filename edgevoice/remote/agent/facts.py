@@ -72,20 +72,23 @@ def installed(root: Path) -> dict[str, Any]:
         "current": current,
         "runtimes": [path.parent.name for path in runtimes],
         "launcher": (root / "bin" / "edgevoice").is_file(),
-        "busy": _busy(root / install.MARK),
+        "busy": _busy(root, root / install.MARK),
     }
 
 
-def _busy(mark: Path) -> bool:
-    """Whether a deploy holds the folder now."""
-    try:
-        descriptor = os.open(mark, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return not install.try_lock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
+def _busy(*places: Path) -> bool:
+    """Whether a deploy, or what one that was killed has left running, holds the folder now."""
+    for place in places:
+        try:
+            descriptor = os.open(place, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            if not install.try_lock(descriptor, fcntl.LOCK_SH):
+                return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def _existing(path: Path) -> Path:

@@ -41,6 +41,7 @@ class Agent:
         self.lock = os.open(place, os.O_RDONLY)
         if not install.try_lock(self.lock):
             raise install.InstallError(f"another deploy into {place} is running: wait until it has ended")
+        install.HELD.append(self.lock)
         self.store = Store(place)
         self.store.prepare(wanted)
         return self.store.have(wanted)
