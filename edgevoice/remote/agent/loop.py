@@ -47,7 +47,11 @@ class Agent:
         return self.store.have(wanted)
 
     def put(self, payload: bytes, sha256: str, offset: int) -> dict[str, Any]:
-        self._held().put(sha256, offset, payload)
+        try:
+            self._held().put(sha256, offset, payload)
+        except OSError:
+            self._held().clear()  # a full disk has no room for what cannot be finished
+            raise
         return {}
 
     def drop(self, sha256: str) -> dict[str, Any]:
