@@ -98,10 +98,14 @@ def _deploy_here(bundle: str, folder: str, keep: int, as_json: bool) -> None:
     if as_json:
         _print(asdict(done))
         return
-    copied = (
-        f"{done.copied_bytes / MEBI:.1f} MiB copied, {done.linked_bytes / MEBI:.1f} MiB were there already"
-    )
-    _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {copied}")
+    _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_copied(done)}")
+
+
+def _copied(done: Any) -> str:
+    copied, shared = (f"{count / MEBI:.1f} MiB" for count in (done.copied_bytes, done.linked_bytes))
+    if not done.copied_bytes and not done.linked_bytes:
+        return "it was installed already: checked and heard, nothing copied"
+    return f"{copied} copied" + (f", {shared} shared with an older release" if done.linked_bytes else "")
 
 
 def _refuse_for_a_folder(place: str, given: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ def _fill(folder: Path, device: Device, extras: list[str], lock: str | Path | No
         with tempfile.TemporaryDirectory() as away:  # pip must not take it for one of the downloaded
             resolve.download(wheel.make(Path(away)), extras, device, folder)
     else:
-        resolve.download_pinned(_pinned(Path(lock), device), device, folder)
+        resolve.downloadpinned(pinned(Path(lock), device), device, folder)
     own = wheel.make(folder)
     write_lock(folder, own.name, device)
 
@@ -106,7 +106,7 @@ def write_lock(folder: Path, own: str, device: Device) -> None:
     folder.chmod(0o755)
 
 
-def _pinned(path: Path, device: Device) -> str:
+def pinned(path: Path, device: Device) -> str:
     """An earlier kit's lock as pip's requirements, edgevoice itself left out: it is made anew."""
     try:
         lock, _ = install.read_lock(path if path.is_dir() else path.parent)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 ROUNDS = 8
+PIP_SECONDS = 3600
 PIP = "pip>=22.3"
 
 
@@ -30,14 +31,14 @@ def download(own: Path, extras: list[str], device: Device, folder: Path) -> None
 
     Raises `EdgevoiceError` where a package has no wheel for that device, or nothing can be downloaded.
     """
-    wanted = {PIP} | {_bare(row) for row in _requires(own) if _applies(row, device, extras)}
+    wanted = {PIP, *requirements(own, device, extras)}
     for _ in range(ROUNDS):
         for stale in folder.glob("*.whl"):
             stale.unlink()
         _pip(device, folder, sorted(wanted), [])
         have = {_canonical(path.name) for path in folder.glob("*.whl")}
-        needs = [row for path in folder.glob("*.whl") for row in _requires(path) if _applies(row, device, [])]
-        missing = {_bare(row) for row in needs if _canonical(row.name) not in have}
+        needs = {text for path in folder.glob("*.whl") for text in requirements(path, device, [])}
+        missing = {text for text in needs if _canonical(_name(text)) not in have}
         if not missing:
             return
         wanted |= missing
@@ -73,7 +74,7 @@ def _pip(device: Device, folder: Path, wanted: list[str], options: list[str]) ->
     command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", device.python]
     command += [word for name in device.platforms for word in ("--platform", name)]
     command += [*options, "--dest", str(folder), *wanted]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PIP_SECONDS)
     if done.returncode:
         raise EdgevoiceError(
             f"no wheels for Python {device.python} on {device.machine}: {last_line(done.stderr)}; "
@@ -81,8 +82,8 @@ def _pip(device: Device, folder: Path, wanted: list[str], options: list[str]) ->
         )
 
 
-def _requires(wheel: Path) -> list[Requirement]:
-    """What a wheel's metadata asks for."""
+def requirements(wheel: Path, device: Device, extras: list[str]) -> list[str]:
+    """What a wheel and its ``extras`` ask for on ``device``, without markers: pip would ask this Python."""
     from packaging.requirements import Requirement
 
     try:
@@ -91,7 +92,7 @@ def _requires(wheel: Path) -> list[Requirement]:
             lines = Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist") or []
     except (BadZipFile, ValueError, OSError) as error:
         raise EdgevoiceError(f"{wheel.name} is no wheel ({error}): download it again") from None
-    return [Requirement(line) for line in lines]
+    return [_bare(row) for row in map(Requirement, lines) if _applies(row, device, extras)]
 
 
 def _applies(row: Requirement, device: Device, extras: list[str]) -> bool:
@@ -101,9 +102,14 @@ def _applies(row: Requirement, device: Device, extras: list[str]) -> bool:
 
 
 def _bare(row: Requirement) -> str:
-    """Without its marker: pip would ask this Python."""
     extras = f"[{','.join(sorted(row.extras))}]" if row.extras else ""
     return f"{row.name}{extras}{row.specifier}"
+
+
+def _name(requirement: str) -> str:
+    from packaging.requirements import Requirement
+
+    return Requirement(requirement).name
 
 
 def _canonical(name: str) -> str:

@@ -8,8 +8,10 @@ import sys
 import venv
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edgevoice import bundle
 from tests.project.tree import ROOT, sources
 
 BUILD_FILES = ("pyproject.toml", "README.md", "LICENSE")
@@ -42,6 +44,16 @@ def empty_venv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = (sys.executable, "-m", "pip", "--python", str(home / "bin/python"), "--disable-pip-version-check")
     checked(*pip, "install", "--no-compile", str(wheel))
     return home / "bin"
+
+
+@pytest.fixture(scope="session")
+def lexicon_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny voice spoken through the base install's own phonemizer: espeak-ng is an extra."""
+    made = bundle.read(tiny_bundle)
+    text = msgspec.structs.replace(made.manifest.text, phonemizers=["lexicon"])
+    manifest = msgspec.structs.replace(made.manifest, text=text)
+    folder = tmp_path_factory.mktemp("lexicon") / "bundle"
+    return bundle.write(folder, manifest, {name: made.file(name) for name in manifest.files}).path
 
 
 def checked(*command: str) -> str:

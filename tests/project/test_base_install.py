@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 import soundfile
 
@@ -40,16 +39,6 @@ def test_the_workstation_stays_out(code: str, forbidden: set[str]) -> None:
     loaded = set(done.stderr.split())
     assert "edgevoice" in loaded
     assert not loaded & forbidden
-
-
-@pytest.fixture(scope="module")
-def lexicon_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny voice spoken through the base install's own phonemizer: espeak-ng is an extra."""
-    made = bundle.read(tiny_bundle)
-    text = msgspec.structs.replace(made.manifest.text, phonemizers=["lexicon"])
-    manifest = msgspec.structs.replace(made.manifest, text=text)
-    folder = tmp_path_factory.mktemp("lexicon") / "bundle"
-    return bundle.write(folder, manifest, {name: made.file(name) for name in manifest.files}).path
 
 
 @pytest.mark.packaging
