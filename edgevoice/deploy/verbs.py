@@ -10,7 +10,6 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
-from edgevoice.deploy.listing import Release, Status
 from edgevoice.errors import EdgevoiceError
 from edgevoice.remote.target import Host, parse
 
@@ -140,23 +139,18 @@ def releases(
     as_json: JsonOption = False,
 ) -> None:
     """List the releases in a deployed folder, here or on a host."""
-    rows = _releases(parse(place), place, port, ssh_option, python)
+    if host := parse(place):
+        _forward(host, _ssh(port, ssh_option, python), "releases", as_json)
+        return
+    from edgevoice.deploy.listing import releases as installed
+
+    rows = installed(place)
     if as_json:
         _print([asdict(row) for row in rows])
         return
     for row in rows:
         mark = "speaks" if row.current else "previous" if row.previous else ""
         _print(f"{row.name}  {mark:9}{row.voice}  {row.problem}".rstrip())
-
-
-def _releases(host: Host | None, place: str, *ssh: Any) -> list[Release]:
-    if host is None:
-        from edgevoice.deploy.listing import releases as installed
-
-        return installed(place)
-    from edgevoice.remote import inspect
-
-    return inspect.releases(host, _ssh(*ssh))
 
 
 def rollback(
@@ -168,15 +162,13 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Let the previous release speak again, here or on a host."""
-    host = parse(place)
-    if host is None:
-        from edgevoice.deploy.local import rollback as go_back
+    if host := parse(place):
+        words = ["--to", to] if to else []
+        _forward(host, _ssh(port, ssh_option, python), "rollback", as_json, *words)
+        return
+    from edgevoice.deploy.local import rollback as go_back
 
-        release = go_back(place, to or None)
-    else:
-        from edgevoice.remote import inspect
-
-        release = inspect.rollback(host, _ssh(port, ssh_option, python), ["--to", to] if to else [])
+    release = go_back(place, to or None)
     _print(asdict(release) if as_json else f"{place} speaks with {release.voice} (release {release.name})")
 
 
@@ -188,7 +180,12 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what speaks in a deployed folder, here or on a host, and where a rollback goes."""
-    found = _status(parse(place), place, port, ssh_option, python)
+    if host := parse(place):
+        _forward(host, _ssh(port, ssh_option, python), "status", as_json)
+        return
+    from edgevoice.deploy.listing import status as look
+
+    found = look(place)
     if as_json:
         _print(asdict(found))
         return
@@ -198,14 +195,11 @@ def status(
     _print(f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB{running}")
 
 
-def _status(host: Host | None, place: str, *ssh: Any) -> Status:
-    if host is None:
-        from edgevoice.deploy.listing import status as look
-
-        return look(place)
+def _forward(host: Host, ssh: Any, verb: str, as_json: bool, *words: str) -> None:
+    """What the device's own edgevoice prints is what is printed here."""
     from edgevoice.remote import inspect
 
-    return inspect.status(host, _ssh(*ssh))
+    _print(inspect.run(host, ssh, verb, *words, *(["--json"] if as_json else [])).rstrip("\n"))
 
 
 def _ssh(port: int | None, options: list[str] | None, python: str) -> Any:

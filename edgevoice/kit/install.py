@@ -40,6 +40,8 @@ INSTALL_SECONDS = 3600
 DEPLOY_SECONDS = 3600
 PATIENCE_SECONDS = 10.0
 MARK = "edgevoice.lock"
+BESIDE = {"arriving", "bin", "incoming", "keys", "runtime", "runtimes", "update.toml"}
+"""What of ours may lie in a folder that no release came to yet."""
 
 HELD: list[int] = []
 """Locks that a child inherits: where this process is killed, they hold until the child has ended too."""
@@ -147,7 +149,7 @@ def claim(root: Path) -> None:
         raise InstallError(f"{root} is a file: name a folder to deploy into")
     with _explained(root):
         root.mkdir(parents=True, exist_ok=True)
-        if not (root / MARK).is_file() and any(root.iterdir()):
+        if not (root / MARK).is_file() and {path.name for path in root.iterdir()} - BESIDE:
             raise InstallError(f"{root} holds other things: name an empty or new folder to deploy into")
         with open(root / MARK, "ab"):
             pass

@@ -117,22 +117,23 @@ def _carry_out(
     done = session.ask(
         "deploy", seconds=LONG_SECONDS, files=_hashes(files), runtime=runtime, arguments=options.arguments
     )
-    return done["runtime"], sent, lacking, parsed(done, host)
+    return done["runtime"], sent, lacking, _parsed(done, host)
 
 
-def parsed(done: dict[str, Any], host: Host) -> Any:
+def _parsed(done: dict[str, Any], host: Host) -> Any:
     """The JSON that the device's own edgevoice printed. Raises `EdgevoiceError` with its message."""
+    if done["status"]:
+        raise EdgevoiceError(f"{host}: {failure(done)}")
     try:
-        answer = json.loads(done["output"])
+        return json.loads(done["output"])
     except ValueError:
-        answer = {}
-    if done["status"] == 0 and answer != {}:
-        return answer
-    last = install.last_line(done["errors"].encode()).removeprefix("error: ")
-    said = answer.get("error") if isinstance(answer, dict) else None
-    raise EdgevoiceError(
-        f"{host}: {said or last or 'its edgevoice ended with status ' + str(done['status'])}"
-    )
+        raise EdgevoiceError(f"{host}: its edgevoice answered with something that is no JSON") from None
+
+
+def failure(done: dict[str, Any]) -> str:
+    """The one line that an edgevoice which failed left on standard error."""
+    last = install.last_line(done["errors"].encode())
+    return last.removeprefix("error: ") or f"its edgevoice ended with status {done['status']}"
 
 
 def _bundle_items(read: bundle.Bundle) -> list[Item]:

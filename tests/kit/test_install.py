@@ -17,7 +17,7 @@ from edgevoice.deploy.local import deploy as deploy_here
 from edgevoice.deploy.local import resolve
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
-from edgevoice.kit import install
+from edgevoice.kit import install, launcher
 from edgevoice.kit.install import InstallError
 
 
@@ -65,6 +65,16 @@ def test_the_environment_sees_the_system_and_nothing_else(installed: Path) -> No
     assert "flock" in start
     done = run(str(installed / "runtime/bin/python"), "-I", "-c", probe)
     assert done.stdout.split() == ["1", str((installed / "runtime").absolute())]
+
+
+def test_a_process_of_the_runtime_knows_its_launcher(installed: Path, tmp_path: Path) -> None:
+    """A service that starts anew must not stay with the runtime of an earlier release."""
+    code = "import pathlib, sys; from edgevoice.kit import launcher; "
+    code += "print(*(launcher.command(pathlib.Path(root)) for root in sys.argv[1:]))"
+    python = str((installed / "runtime").resolve() / "bin/python")
+    done = run(python, "-I", "-c", code, str(installed), str(tmp_path))
+    assert done.stdout.strip() == f"{[str(installed / 'bin/edgevoice')]} None", done.stderr
+    assert launcher.command(installed) is None
 
 
 def test_a_second_installation_does_nothing(installed: Path, kit: Path) -> None:

@@ -12,6 +12,7 @@ from remote import fake_kit, sshd
 
 from edgevoice import bundle
 from edgevoice.kit import install, make, wheel
+from edgevoice.remote import inspect
 from edgevoice.remote.deploy import Options, deploy
 from tests.project.conftest import checked
 
@@ -59,6 +60,7 @@ def test_a_voice_speaks_on_a_device_that_has_nothing(lexicon_bundle: Path, tmp_p
         done = deploy(lexicon_bundle, server.host(root), server.ssh(), options)
         assert done.device["report"]["problems"] == []
         assert done.device["report"]["sound_seconds"] > 0.5
+        assert f"speaks    {done.release}" in inspect.run(server.host(root), server.ssh(), "status")
         again = deploy(lexicon_bundle, server.host(root), server.ssh(), options)
     assert (again.sent_bytes, again.runtime) == (0, kit.runtime)
     assert make.pinned(kit.path, kit.device).count("--hash=sha256:") == len(kit.wheels) - 1

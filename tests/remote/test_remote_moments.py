@@ -78,7 +78,7 @@ def test_the_device_is_killed_at_any_step(stage: Stage, old: Path, new: Path) ->
         if number % 5 == 4:
             assert stage.deploy(root, "", new) == "", at
             assert speaks(root) == name_of(new)
-            assert not (root / "incoming").exists()
+            assert not (root / "arriving").exists()
     assert set(spoke) == {name_of(old), name_of(new)}
 
 

@@ -68,7 +68,7 @@ def installed(root: Path) -> dict[str, Any]:
         "path": str(root),
         "exists": os.path.lexists(root),
         "folder": root.is_dir(),
-        "foreign": bool(entries) and install.MARK not in entries,
+        "foreign": install.MARK not in entries and bool(set(entries) - install.BESIDE),
         "current": current,
         "runtimes": [path.parent.name for path in runtimes],
         "launcher": (root / "bin" / "edgevoice").is_file(),

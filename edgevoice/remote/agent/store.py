@@ -2,9 +2,9 @@
 
 ::
 
-    ROOT/incoming/objects/SHA256        arrived and whole
-    ROOT/incoming/objects/SHA256.part   arrived so far: the next deploy goes on from its end
-    ROOT/incoming/bundle, kit           links to objects, under the names that bundle and kit give them
+    ROOT/arriving/objects/SHA256        arrived and whole
+    ROOT/arriving/objects/SHA256.part   arrived so far: the next deploy goes on from its end
+    ROOT/arriving/bundle, kit           links to objects, under the names that bundle and kit give them
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.incoming = root / "incoming"
-        self.objects = self.incoming / "objects"
+        self.arriving = root / "arriving"
+        self.objects = self.arriving / "objects"
         self.found: dict[str, Path] = {}
 
     def have(self, wanted: list[str]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Store:
 
     def assemble(self, name: str, files: dict[str, str]) -> Path:
         """A folder of links to objects, under the files' own names."""
-        place = self.incoming / name
+        place = self.arriving / name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         for file, sha256 in files.items():
@@ -89,7 +89,7 @@ class Store:
         return place
 
     def clear(self) -> None:
-        shutil.rmtree(self.incoming, ignore_errors=True)
+        shutil.rmtree(self.arriving, ignore_errors=True)
         self.found.clear()
 
     def _part(self, sha256: str) -> Path:
