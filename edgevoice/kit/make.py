@@ -80,7 +80,7 @@ def _fill(folder: Path, device: Device, extras: list[str], lock: str | Path | No
         with tempfile.TemporaryDirectory() as away:  # pip must not take it for one of the downloaded
             resolve.download(wheel.make(Path(away)), extras, device, folder)
     else:
-        resolve.downloadpinned(pinned(Path(lock), device), device, folder)
+        resolve.download_pinned(pinned(Path(lock), device), device, folder)
     own = wheel.make(folder)
     write_lock(folder, own.name, device)
 

@@ -1,4 +1,4 @@
-"""Let a device's own edgevoice answer: what is installed there, what speaks, and back to an earlier release."""
+"""Let a device's own edgevoice answer: what is installed there, what speaks; or go back."""
 
 from __future__ import annotations
 

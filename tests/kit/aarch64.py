@@ -6,8 +6,8 @@ WORK keeps what was downloaded: Debian's Python for arm64, unpacked without root
 dpkg-deb and qemu-user-static. Takes minutes, so it is a command (`make test-aarch64`) and no test. The sound
 must equal this machine's within TOLERANCE: ONNX Runtime's kernels sum in another order there.
 
-ONNX Runtime is held at the release that a JetPack 6 device gets, the last one for Python 3.10. Version 1.32 was
-seen to crash on import under QEMU 7.2, whatever CPU it plays; that says nothing about a real one.
+ONNX Runtime is held at the release that a JetPack 6 device gets, the last one for Python 3.10. Version 1.32
+was seen to crash on import under QEMU 7.2, whatever CPU it plays; that says nothing about a real one.
 """
 
 from __future__ import annotations
