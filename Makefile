@@ -16,14 +16,15 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint ruff mypy imports test-oldest test-wheels clean
+.PHONY: help demo test lint ruff mypy imports test-oldest test-wheels test-aarch64 clean
 
 help:
 	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
 	@echo 'make test         ruff, mypy, import contracts and tests; the snippets of README.md are tests too'
 	@echo 'make lint         the first three alone'
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
-	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64'
+	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64; a kit'
+	@echo 'make test-aarch64 the kit of an aarch64 device installs and speaks under emulation (10 minutes)'
 	@echo 'make clean        remove .venv, build and caches'
 	@echo
 	@echo 'PYTHON=$(PYTHON)  PYTHON310=$(PYTHON310)  VENV=$(VENV)  PYTEST_ARGS=...'
@@ -65,7 +66,8 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # Rooms of the workstation, and tests of the project itself: the first need torch, the others any one Python.
-NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py
+NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py \
+  remote/test_remote_moments.py
 
 test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
 	$(OLDEST)/bin/python -m pytest $(WORKERS) $(PYTEST_ARGS) \
@@ -73,6 +75,13 @@ test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
 
 test-wheels: $(VENV)/.dev
 	$(BIN)/python tests/project/wheels.py
+	$(BIN)/edgevoice kit --python 3.10 --machine aarch64 --glibc 2.35 --extra espeak -o build/kits/jetpack6
+
+# Slow, and not part of `make test`: an emulated Python installs the wheels and lets the tiny voice speak.
+test-aarch64: $(VENV)/.dev
+	rm -rf build/aarch64/bundles && mkdir -p build/aarch64/bundles
+	PYTHONPATH=. $(BIN)/python tests/tiny_bundle.py build/aarch64/bundles
+	PYTHONPATH=. $(BIN)/python tests/kit/aarch64.py build/aarch64 build/aarch64/bundles/tiny
 
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	$(PIP) --editable '.[$*]'
