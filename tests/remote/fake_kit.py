@@ -60,7 +60,7 @@ def main():
         done = VERBS[sys.argv[1]](*sys.argv[2:])
     except EdgevoiceError as error:
         print(json.dumps({"error": str(error)}))
-        sys.exit(2)
+        sys.exit(f"error: {error}")
     rows = [asdict(row) for row in done] if isinstance(done, list) else asdict(done)
     print(json.dumps(rows, default=str))
 """
