@@ -150,7 +150,7 @@ def _found(run: Path, stage: str, recipe: str | None, labels: Labels) -> tuple[T
     for name in [recipe] if recipe else recipes.names():
         config = recipes.load(name).students()
         try:
-            task = make_task(config or DistilConfig(), stage, labels)
+            task = make_task(config or DistilConfig(), stage, labels, folder=run)
             return trained.from_run(task, stage, run), asdict(task.stage)
         except EdgevoiceError as error:
             refused = error if recipe else refused
