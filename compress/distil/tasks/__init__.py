@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from compress.distil.config import DistilConfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress.distil.config import DistilConfig, VocoderStage
 from compress.distil.tasks.base import Task
 from compress.labels.store import Labels
 from edgevoice.errors import EdgevoiceError
 
-STAGES = ("vocoder", "acoustic", "encoder", "text")
-
-
-def make_task(config: DistilConfig, stage: str, labels: Labels) -> Task:
-    """The task that trains ``stage``; ``text`` is encoder and acoustic together, for a teacher like Kokoro.
-
-    A stage without a table in the recipe, or one that the labels are not made for, is an `EdgevoiceError`.
-    """
-    from compress.distil.tasks.kokoro import DrivenVocoderTask, TextTask
-    from compress.distil.tasks.piper import AcousticTask, EncoderTask
+if TYPE_CHECKING:
     from compress.distil.tasks.vocoder import VocoderTask
 
+STAGES = ("vocoder", "acoustic", "encoder", "text", "finish")
+
+
+def make_task(config: DistilConfig, stage: str, labels: Labels, *, folder: Path | None = None) -> Task:
+    """The task that trains ``stage``; ``text`` is encoder and acoustic together, for a teacher like Kokoro.
+
+    ``finish``, the vocoder with its fellow students, needs the run's ``folder``, where their copies are. A
+    stage without a table in the recipe, or one that the labels are not made for, is an `EdgevoiceError`.
+    """
+    from compress.distil.tasks.kokoro import TextTask
+    from compress.distil.tasks.piper import AcousticTask, EncoderTask
+
+    if stage == "finish":
+        from compress.distil.tasks.finish import FinishTask
+
+        assert folder is not None
+        return FinishTask(config, labels, folder)
     needed = ("encoder", "acoustic") if stage == "text" else (stage,)
     for table in needed:
         if getattr(config, table, None) is None:
@@ -34,7 +45,15 @@ def make_task(config: DistilConfig, stage: str, labels: Labels) -> Task:
     if stage == "encoder" and config.encoder:
         return EncoderTask(config.encoder, labels)
     assert config.vocoder is not None
-    if config.vocoder.harmonics:
+    return vocoder_task(config, labels, config.vocoder)
+
+
+def vocoder_task(config: DistilConfig, labels: Labels, stage: VocoderStage) -> VocoderTask:
+    """The task of a vocoder by latents alone, or by the phase of a sine source too."""
+    from compress.distil.tasks.kokoro import DrivenVocoderTask
+    from compress.distil.tasks.vocoder import VocoderTask
+
+    if stage.harmonics:
         components = config.acoustic.latents if config.acoustic else 0
-        return DrivenVocoderTask(config.vocoder, labels, components)
-    return VocoderTask(config.vocoder, labels)
+        return DrivenVocoderTask(stage, labels, components)
+    return VocoderTask(stage, labels)

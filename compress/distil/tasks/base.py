@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from compress.distil.config import recipe_key
 from compress.labels.store import Labels
 from edgevoice.errors import EdgevoiceError
 
@@ -25,6 +26,12 @@ class Task(Protocol):
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch: ...
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+def task_key(task: Task) -> str:
+    """What a checkpoint of this task must agree with: the task's own ``key``, or that of its recipe table."""
+    key: str = getattr(task, "key", "") or recipe_key(task.stage)
+    return key
 
 
 class Segments:
