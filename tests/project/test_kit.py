@@ -65,6 +65,7 @@ def test_a_voice_speaks_on_a_device_that_has_nothing(lexicon_bundle: Path, tmp_p
     assert (again.sent_bytes, again.runtime) == (0, kit.runtime)
     pinned = make.make(tmp_path / "again", kit.device, lock=kit.path)
     assert (pinned.runtime, pinned.wheels) == (kit.runtime, kit.wheels)
+    assert "Usage: edgevoice deploy" in checked(str(root / "bin/edgevoice"), "deploy", "--help")
     words = ("say", "--voice", str(root), "Hello there, it is 7:45.", "-o", str(tmp_path / "hello.wav"))
     checked(str(root / "bin/edgevoice"), *words)
     sound, rate = soundfile.read(tmp_path / "hello.wav")

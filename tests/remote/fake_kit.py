@@ -38,7 +38,14 @@ def run(folder, budget=None, **rest):
 '''
 
 
-# The same verbs without the command line's libraries: they run a hundred times.
+# The same verbs without the command line's libraries and numpy: they run a hundred times.
+REPORT = """
+import msgspec
+
+
+class Report(msgspec.Struct):
+    problems: list[str]
+"""
 LIGHT = """
 import json, sys
 from dataclasses import asdict
@@ -87,6 +94,7 @@ def make_kit(folder: Path, mark: str = "", needs: str = "", light: bool = True) 
     content["edgevoice/deploy/isolate.py"] = CONTENT
     if light:
         content["edgevoice/cli.py"] = LIGHT
+        content["edgevoice/deploy/selftest.py"] = REPORT
     info = "edgevoice-0.1.0.dist-info"
     content[f"{info}/METADATA"] = "Metadata-Version: 2.1\nName: edgevoice\nVersion: 0.1.0\n"
     if needs:

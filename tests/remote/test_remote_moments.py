@@ -22,9 +22,11 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.remote.deploy import Options, deploy
 from edgevoice.remote.ssh import Ssh
 
+pytestmark = pytest.mark.timeout(900)  # dozens of sessions each
+
 HERE = Path(__file__).parent
 
-MOMENTS = 20
+MOMENTS = 16
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def test_the_device_is_killed_at_any_step(stage: Stage, old: Path, new: Path) ->
         spoke.append(speaks(root))
         assert spoke[-1] in (name_of(old), name_of(new)), at
         assert says(said, old, new) == spoke[-1], (at, said)
-        if number % 5 == 4:
+        if number % 5 == 0:
             assert stage.deploy(root, "", new) == "", at
             assert speaks(root) == name_of(new)
             assert not (root / "arriving").exists()
