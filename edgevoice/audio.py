@@ -10,17 +10,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from edgevoice.errors import EdgevoiceError
 
-Float = npt.NDArray[np.float32]
+if TYPE_CHECKING:  # a client of a running service does without
+    import numpy as np
+    import numpy.typing as npt
+
+    Float = npt.NDArray[np.float32]
 
 PARTIAL = ".edgevoice-partial"
 """Ending of a sound file that is being written; its name begins with a dot."""
@@ -31,18 +33,20 @@ FORMATS = {"": "WAV", ".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
 
 class Sink(Protocol):
-    def write(self, sound: Float) -> None:
-        """Take f32 [n] in [-1, 1]."""
+    def write(self, pcm: bytes) -> None:
+        """Take signed 16-bit little-endian samples."""
         ...
 
 
 def pcm16(sound: Float) -> bytes:
-    """16-bit little-endian samples; -1 and 1 are the same distance from zero."""
+    """16-bit little-endian samples of f32 [n] in [-1, 1]; -1 and 1 are the same distance from zero."""
+    import numpy as np
+
     return np.asarray(np.rint(sound * 32767.0), "<i2").tobytes()
 
 
-def silence(seconds: float, rate: int) -> Float:
-    return np.zeros(round(seconds * rate), np.float32)
+def silence(seconds: float, rate: int) -> bytes:
+    return bytes(2 * round(seconds * rate))
 
 
 @contextmanager
@@ -108,12 +112,18 @@ def _lock(handle: int) -> bool:
 
 
 class _Counter:
-    def __init__(self, out: Sink) -> None:
+    def __init__(self, out: Any) -> None:
         self.samples, self._out = 0, out
 
-    def write(self, sound: Float) -> None:
-        self._out.write(sound)
-        self.samples += len(sound)
+    def write(self, pcm: bytes) -> None:
+        self._out.buffer_write(pcm if sys.byteorder == "little" else _swapped(pcm), "int16")
+        self.samples += len(pcm) // 2
+
+
+def _swapped(pcm: bytes) -> bytes:
+    samples = array("h", pcm)
+    samples.byteswap()
+    return samples.tobytes()
 
 
 def check_file(path: Path) -> Path:
@@ -144,9 +154,9 @@ class Raw:
             raise EdgevoiceError("standard output is closed: write to a file with -o out.wav")
         self._stream = stream or sys.stdout.buffer
 
-    def write(self, sound: Float) -> None:
+    def write(self, pcm: bytes) -> None:
         try:
-            self._stream.write(pcm16(sound))
+            self._stream.write(pcm)
             self._stream.flush()
         except BrokenPipeError:
             raise
@@ -184,10 +194,10 @@ class Loudspeaker:
             elif text:
                 self._errors.append(text)
 
-    def write(self, sound: Float) -> None:
+    def write(self, pcm: bytes) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(pcm16(sound))
+            self._process.stdin.write(pcm)
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._failure() from None

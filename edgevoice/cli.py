@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points, version
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, Optional
 
 import typer
@@ -15,6 +16,7 @@ import typer
 from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
+from edgevoice.serve import verbs as serving
 from targets.errors import TargetError
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
@@ -38,6 +40,10 @@ ThreadsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+SocketOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--socket", help="Of the service to use; the one of a deployed folder needs no naming."),
+]
 
 
 @app.command()
@@ -66,13 +72,20 @@ def say(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes, errors only.")] = False,
+    socket: SocketOption = None,
 ) -> None:
-    """Speak text: to the loudspeaker, a file, or standard output."""
+    """Speak text: to the loudspeaker, a file, or standard output.
+
+    A service that runs for the deployed folder is used, unless --threads asks for the voice to be loaded.
+    """
+    from edgevoice import source
     from edgevoice.say import say as speak
     from edgevoice.speakers import parse
 
+    source.check(voice, threads, socket)
     options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed}
-    speak(text, output, device, voice, threads, options, (lambda _: None) if quiet else _note)
+    note = (lambda _: None) if quiet else _note
+    speak(text, output, device, source.Source(voice, threads, socket, note), options)
 
 
 @app.command()
@@ -137,6 +150,7 @@ def plan(
 
 deploying.register(app)
 kits.register(app)
+serving.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -79,9 +79,7 @@ def _tensorrt(machine: host.Host) -> Check:
     if not (machine.is_jetson or machine.cards):
         return Check("TensorRT", "absent", "no NVIDIA GPU here: voices run on the CPU")
     if importlib.util.find_spec("tensorrt") is None:
-        mend = (
-            "sudo apt install python3-libnvinfer" if machine.is_jetson else install.command("tensorrt")
-        )
+        mend = "sudo apt install python3-libnvinfer" if machine.is_jetson else install.command("tensorrt")
         return Check(
             "TensorRT", "missing", "a GPU but no TensorRT for this Python: voices run on the CPU", mend
         )

@@ -4,59 +4,52 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgevoice import audio
 from edgevoice.errors import EdgevoiceError, NothingToSay
-from edgevoice.runtime.voice import Voice, check_options
+from edgevoice.options import check_options
+from edgevoice.source import Note, Source, Speech
 
-Note = Callable[[str], None]
+Options = Mapping[str, Any]
 
 
-def say(
-    text: str,
-    output: str | None,
-    device: str | None,
-    voice: str | None,
-    threads: int | None,
-    options: Mapping[str, Any],
-    note: Note,
-) -> None:
+def say(text: str, output: str | None, device: str | None, source: Source, options: Options) -> None:
     """Speak ``text``, or the lines of standard input for "-".
 
     ``output``: a file, "-" for raw sound on standard output, None for the loudspeaker ``device``.
-    ``options``: those of `Voice.stream`. What cannot work is refused before the voice is loaded, which takes
-    a second on a small device.
+    ``options``: speed, pause, speaker and seed, as `edgevoice.Voice.stream` takes them. What cannot work is
+    refused before a voice is loaded, which takes a second on a small device.
     """
     check_options(options["speed"], options["pause"], options["seed"])
     _check_output(output, device)
-    loaded = Voice.load(voice, threads, own_process=True)
-    if loaded.stand_in:
-        note(loaded.stand_in)
-    options = {**options, "note": note}
-    speeches = _by_line(loaded, options) if text == "-" else iter([loaded.stream(text, **options)])
+    source.prepare()
+    speeches = _by_line(source, options) if text == "-" else iter([source.speak(text, options)])
     first = next(speeches, None)
     if first is None:
         raise EdgevoiceError("there is nothing to say on standard input: give lines with words")
     samples = 0
-    with _sink(loaded.sample_rate, output, device, note) as sink:
-        for sound in _joined(first, speeches, audio.silence(options["pause"], loaded.sample_rate)):
-            sink.write(sound)
-            samples += len(sound)
+    with _sink(first.rate, output, device, source.note) as sink:
+        for pcm in _joined(first, speeches, options["pause"]):
+            sink.write(pcm)
+            samples += len(pcm) // 2
     if output not in (None, "-"):
-        note(f"{output} holds {samples / loaded.sample_rate:.1f} s of sound")
+        source.note(f"{output} holds {samples / first.rate:.1f} s of sound")
 
 
-def _joined(
-    first: Iterator[audio.Float], rest: Iterator[Iterator[audio.Float]], pause: audio.Float
-) -> Iterator[audio.Float]:
-    yield from first
+def _joined(first: Speech, rest: Iterator[Speech], pause: float) -> Iterator[bytes]:
+    yield from first.chunks
     for speech in rest:
-        yield pause
-        yield from speech
+        if speech.rate != first.rate:
+            raise EdgevoiceError(
+                f"the voice was exchanged for one of {speech.rate} Hz, the sound began at {first.rate} Hz: "
+                "start again"
+            )
+        yield audio.silence(pause, speech.rate)
+        yield from speech.chunks
 
 
 def _check_output(output: str | None, device: str | None) -> None:
@@ -68,7 +61,7 @@ def _check_output(output: str | None, device: str | None) -> None:
         audio.check_file(Path(output))
 
 
-def _by_line(voice: Voice, options: Mapping[str, Any]) -> Iterator[Iterator[audio.Float]]:
+def _by_line(source: Source, options: Options) -> Iterator[Speech]:
     """The speech of each line of standard input as it arrives; lines without a word are skipped."""
     if sys.stdin is None:
         raise EdgevoiceError("standard input is closed: there is nothing to say")
@@ -76,9 +69,9 @@ def _by_line(voice: Voice, options: Mapping[str, Any]) -> Iterator[Iterator[audi
         sys.stdin.reconfigure(errors="replace")
     for line in filter(str.strip, sys.stdin):
         try:
-            speech = voice.stream(line, **options)
+            speech = source.speak(line, options)
         except NothingToSay:
-            options["note"]("skipped a line without letters or numbers")
+            source.note("skipped a line without letters or numbers")
             continue
         yield speech
 

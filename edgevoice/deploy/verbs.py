@@ -10,8 +10,11 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
+from edgevoice.deploy import watching
+from edgevoice.deploy.watching import Watch
 from edgevoice.errors import EdgevoiceError
 from edgevoice.remote.target import Host, parse
+from edgevoice.serve import client
 
 MEBI = 1 << 20
 
@@ -57,12 +60,20 @@ def deploy(
     limit_rate: Annotated[
         str, typer.Option("--limit-rate", help="Host: bytes a second at most, such as 500k or 2M.")
     ] = "",
+    service: watching.Service = None,
+    health: watching.Health = Watch.seconds,
+    restart: watching.Restart = "",
+    socket: watching.Socket = None,
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
     as_json: JsonOption = False,
 ) -> None:
-    """Install a bundle in a folder or on a host: staged, checked, heard, switched to; the old one is kept."""
+    """Install a bundle in a folder or on a host: staged, checked, heard, switched to; the old one is kept.
+
+    A service that runs for the folder takes it up; if it fails there, the old release speaks again.
+    """
+    watch = watching.watch(service, restart, socket, health)
     host = parse(place)
     if host is None:
         given = {
@@ -73,13 +84,13 @@ def deploy(
         }
         given |= {"--target": target, "--port": port, "--ssh-option": ssh_option}
         _refuse_for_a_folder(place, given)
-        _deploy_here(bundle, place, keep, as_json)
+        _deploy_here(bundle, place, keep, watch, as_json)
         return
     from edgevoice.remote import transfer
     from edgevoice.remote.deploy import Options
     from edgevoice.remote.deploy import deploy as send
 
-    arguments = ["--keep", str(keep)]
+    arguments = ["--keep", str(keep), *watching.words(watch)]
     options = Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
     done = send(bundle, host, _ssh(port, ssh_option, python), options, dry_run)
     if as_json:
@@ -90,10 +101,12 @@ def deploy(
     _print(_looked(done) if dry_run else _told(done))
 
 
-def _deploy_here(bundle: str, folder: str, keep: int, as_json: bool) -> None:
-    from edgevoice.deploy.local import deploy as install
+def _deploy_here(bundle: str, folder: str, keep: int, watch: Watch, as_json: bool) -> None:
+    from edgevoice.deploy.health import deploy_with_service
 
-    done = install(bundle, folder, keep=keep)
+    done = deploy_with_service(
+        bundle, folder, keep=keep, watch=watch, note=lambda text: print(f"note: {text}", file=sys.stderr)
+    )
     if as_json:
         _print(asdict(done))
         return
@@ -156,41 +169,48 @@ def releases(
 def rollback(
     place: PlaceArgument,
     to: Annotated[str, typer.Option("--to", help="The release's name or its beginning.")] = "",
+    service: watching.Service = None,
+    restart: watching.Restart = "",
+    socket: watching.Socket = None,
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
     as_json: JsonOption = False,
 ) -> None:
-    """Let the previous release speak again, here or on a host."""
+    """Let the previous release speak again, here or on a host, in the service that runs for it too."""
+    watch = watching.watch(service, restart, socket, Watch.seconds)
     if host := parse(place):
-        words = ["--to", to] if to else []
+        words = [*(["--to", to] if to else []), *watching.words(watch)]
         _forward(host, _ssh(port, ssh_option, python), "rollback", as_json, *words)
         return
-    from edgevoice.deploy.local import rollback as go_back
+    from edgevoice.deploy.health import rollback_with_service
 
-    release = go_back(place, to or None)
+    release = rollback_with_service(place, to or None, watch)
     _print(asdict(release) if as_json else f"{place} speaks with {release.voice} (release {release.name})")
 
 
 def status(
     place: PlaceArgument,
+    socket: watching.Socket = None,
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what speaks in a deployed folder, here or on a host, and where a rollback goes."""
+    """Say what speaks in a deployed folder, here or on a host, where a rollback goes, what a service does."""
     if host := parse(place):
-        _forward(host, _ssh(port, ssh_option, python), "status", as_json)
+        words = ["--socket", str(socket)] if socket else []
+        _forward(host, _ssh(port, ssh_option, python), "status", as_json, *words)
         return
     from edgevoice.deploy.listing import status as look
 
-    found = look(place)
+    found, service = look(place), client.report(place, socket)
     if as_json:
-        _print(asdict(found))
+        _print({**asdict(found), "service": service.to_dict()})
         return
     for name, release in (("speaks", found.current), ("previous", found.previous)):
         _print(f"{name:10}{f'{release.name}  {release.voice}' if release else 'none'}")
+    _print(f"{'service':10}{service}")
     running = "; a deploy is running" if found.deploying else ""
     _print(f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB{running}")
 

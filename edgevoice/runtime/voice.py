@@ -14,6 +14,7 @@ from edgevoice import text as front
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
+from edgevoice.options import PAUSE_SECONDS, check_options
 from edgevoice.runtime import find
 from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
@@ -26,10 +27,6 @@ Speaker = str | int | Mapping[str, float] | None
 SENTENCE_LIMIT = 300
 """Characters: the encoder's attention grows with the square, and the first sound waits for the encoder."""
 
-PAUSE_SECONDS = 0.2
-
-SPEEDS = (0.1, 10.0)
-LONGEST_PAUSE = 60.0
 MOST_THREADS = 256
 
 
@@ -179,17 +176,6 @@ def _foreign(scripts: set[str], language: str) -> str:
         f"{' and '.join(sorted(scripts))} letters are foreign to a voice that speaks {language}: it spells "
         "them, guesses, or leaves them out"
     )
-
-
-def check_options(speed: float, pause: float, seed: int) -> None:
-    """Refuse what makes no sense for any voice."""
-    slowest, fastest = SPEEDS
-    if not slowest <= speed <= fastest:
-        raise EdgevoiceError(f"speed {speed} is not possible: give a number from {slowest} to {fastest}")
-    if not 0 <= pause <= LONGEST_PAUSE:
-        raise EdgevoiceError(f"pause {pause} is not possible: give 0 to {LONGEST_PAUSE:.0f} seconds")
-    if seed < 0:
-        raise EdgevoiceError(f"seed {seed} is not possible: give a whole number, 0 or more")
 
 
 def _mix(table: Table, rows: Float, speaker: Speaker) -> Float:

@@ -1,0 +1,5 @@
+"""``python -m edgevoice``, for where no console script lies."""
+
+from edgevoice.cli import main
+
+main()

@@ -1,0 +1,21 @@
+"""The options of speech that can be judged without a voice."""
+
+from __future__ import annotations
+
+from edgevoice.errors import EdgevoiceError
+
+PAUSE_SECONDS = 0.2
+
+SPEEDS = (0.1, 10.0)
+LONGEST_PAUSE = 60.0
+
+
+def check_options(speed: float, pause: float, seed: int) -> None:
+    """Refuse what makes no sense for any voice."""
+    slowest, fastest = SPEEDS
+    if not slowest <= speed <= fastest:
+        raise EdgevoiceError(f"speed {speed} is not possible: give a number from {slowest} to {fastest}")
+    if not 0 <= pause <= LONGEST_PAUSE:
+        raise EdgevoiceError(f"pause {pause} is not possible: give 0 to {LONGEST_PAUSE:.0f} seconds")
+    if seed < 0:
+        raise EdgevoiceError(f"seed {seed} is not possible: give a whole number, 0 or more")

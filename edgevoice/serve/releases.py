@@ -1,0 +1,123 @@
+"""Which release a service speaks with, and whether there is memory for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgevoice import budget, bundle
+from edgevoice.deploy.layout import (
+    Folder,
+    checked,
+    current_name,
+    history,
+    is_deployed,
+    open_folder,
+    short,
+)
+from edgevoice.deploy.local import go_back_if_on_trial
+from edgevoice.deploy.stage import megabytes
+from edgevoice.deploy.trial import abandoned
+from edgevoice.errors import EdgevoiceError
+from targets import load, memory
+
+if TYPE_CHECKING:
+    from edgevoice.runtime.voice import Voice
+
+
+class NoRoom(EdgevoiceError):
+    """There is no memory for a second voice beside the one that speaks."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A voice that is ready. ``problem``: why it is not the current release's, or ``""``."""
+
+    voice: Voice
+    release: str
+    problem: str = ""
+
+
+def start(path: Path, threads: int | None) -> Loaded:
+    """Load the bundle at ``path``, or the release with which a service of the folder ``path`` is to begin.
+
+    That is the current one, unless its trial was abandoned; and the newest that loads, if it does not: an old
+    voice beats none.
+    """
+    if not is_deployed(path):
+        return Loaded(_load(path, threads), _release_of(path))
+    folder = open_folder(path)
+    problem = _go_back(folder)
+    reasons: list[str] = []
+    for name in _candidates(folder):
+        try:
+            voice = _load(_whole(folder, name), threads)
+        except EdgevoiceError as error:
+            reasons.append(str(error))
+        else:
+            return Loaded(voice, name, problem or (reasons[0] if reasons else ""))
+    raise EdgevoiceError(
+        reasons[0] if reasons else f"{path} has no release yet: run `edgevoice deploy BUNDLE {path}`"
+    )
+
+
+def again(path: Path, threads: int | None) -> Loaded:
+    """Load what is current now, beside the voice that speaks. Raises `NoRoom` if memory forbids it."""
+    if not is_deployed(path):
+        _check_room(path)
+        return Loaded(_load(path, threads), _release_of(path))
+    folder = open_folder(path)
+    name = current_name(folder)
+    if name is None:
+        raise EdgevoiceError(f"{path} has no release any more: run `edgevoice deploy BUNDLE {path}`")
+    place = _whole(folder, name)
+    _check_room(place)
+    return Loaded(_load(place, threads), name)
+
+
+def _go_back(folder: Folder) -> str:
+    """Leave a trial that was abandoned; a line if this user may not change the folder."""
+    if not abandoned(folder):
+        return ""
+    with suppress(EdgevoiceError):
+        go_back_if_on_trial(folder.root)
+    if not abandoned(folder):
+        return ""
+    name = current_name(folder)
+    return f"release {name} was never committed: deploy it again, or run `edgevoice rollback {folder.root}`"
+
+
+def _candidates(folder: Folder) -> list[str]:
+    """What to try, best first: the current release, then those before it; an abandoned one last."""
+    names = list(dict.fromkeys(reversed(history(folder))))
+    return [*names[1:], *names[:1]] if abandoned(folder) else names
+
+
+def _whole(folder: Folder, name: str) -> Path:
+    return checked(folder, name, verify=False).path  # the checksums are compared as it loads
+
+
+def _release_of(path: Path) -> str:
+    return short(bundle.read(path, verify=False).id)
+
+
+def _load(path: Path, threads: int | None) -> Voice:
+    from edgevoice.runtime.voice import Voice
+
+    return Voice.load(path, threads, own_process=True)
+
+
+def _check_room(path: Path) -> None:
+    """A voice needs its weights, its arena and its buffers; the libraries are there already."""
+    made = budget.of(bundle.read(path, verify=False).manifest, load("cpu"))
+    free = memory.read()
+    needs = made.total_bytes - made.row("runtime").bytes
+    if made.total_bytes > free.total:
+        raise EdgevoiceError(
+            f"the release needs {megabytes(made.total_bytes)}, and the service may use "
+            f"{megabytes(free.total)}: raise the limit, or deploy a smaller voice"
+        )
+    if needs > free.available:
+        raise NoRoom(f"two voices need {megabytes(needs)} more and {megabytes(free.available)} are free")
