@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -180,7 +181,7 @@ class _Connection:
         try:
             self._socket.settimeout(seconds)
             with place.address(path) as address:
-                self._socket.connect(address)
+                connect(self._socket, address, seconds)
             with suppress(BrokenPipeError, ConnectionResetError):  # refused already: the answer says why
                 self._socket.sendall(request)
         except OSError as error:
@@ -211,6 +212,18 @@ class _Connection:
     def close(self) -> None:
         self._stream.close()
         self._socket.close()
+
+
+def connect(peer: socket.socket, address: str, seconds: float) -> None:
+    """Connect, and wait for a place in the queue: a socket with a timeout is else sent away at once."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return peer.connect(address)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError from None
+            time.sleep(0.01)
 
 
 def _unreachable(path: Path, error: OSError) -> EdgevoiceError:

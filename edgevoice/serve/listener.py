@@ -15,7 +15,7 @@ from pathlib import Path
 from edgevoice.errors import EdgevoiceError
 from edgevoice.serve import place
 
-BACKLOG = 64
+BACKLOG = 128
 PATIENCE_SECONDS = 1.0
 FIRST_DESCRIPTOR = 3  # where sd_listen_fds(3) puts them
 OURS = "edgevoice-again"

@@ -30,14 +30,15 @@ class Supervisor:
         self._tell("STOPPING=1")
 
     def alive(self) -> None:
-        self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1", patience=0.0)  # the next one comes soon
 
-    def _tell(self, *lines: str) -> None:
+    def _tell(self, *lines: str, patience: float = 1.0) -> None:
+        """A supervisor that does not listen must not stop the voice for longer than ``patience``."""
         if self._address[:1] not in ("/", "@"):
             return
         name = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
-            speaker.setblocking(False)  # a supervisor that does not listen must not stop the voice
+            speaker.settimeout(patience)
             speaker.connect(name)
             speaker.send("\n".join(lines).encode())
 

@@ -285,8 +285,8 @@ class Service:
             self._loop.stop(0.0)
             return
         self._supervisor.stopping()
-        self._listener.close()
         self._end()
+        self._listener.close()
 
     def _end(self) -> None:
         self._stopping = True
