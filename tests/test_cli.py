@@ -346,6 +346,13 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("rollback", "nowhere"), "no deployed folder"),
     (("status", "{full}"), "no deployed folder"),
     (("releases", "{single}"), "no deployed folder"),
+    (("say", "Hello.", "-o", "-", "--socket", "none.sock"), "no service listens at none.sock"),
+    (("deploy", "{single}", "device", "--restart", "'sh"), "is no command"),
+    (("deploy", "{single}", "device", "--service", "--health", "-1"), "--health"),
+    (("serve", "nowhere"), "nowhere does not exist"),
+    (("serve", "{single}"), "name one with --socket"),
+    (("unit", "nowhere"), "no deployed folder"),
+    (("unit", "{single}"), "no deployed folder"),
     (("doctor", "please"), "please"),
     (("sing",), "No such command"),
 ]

@@ -21,14 +21,14 @@ from edgevoice.deploy.local import KEEP, Deployment, SelfTest, commit, deploy, g
 from edgevoice.deploy.lock import still
 from edgevoice.deploy.selftest import faults, limits_for, sentence
 from edgevoice.deploy.trial import deploying
-from edgevoice.deploy.watching import Watch
+from edgevoice.deploy.watching import BY_ITSELF, Watch
 from edgevoice.errors import EdgevoiceError
 from edgevoice.serve import client
 from edgevoice.serve.protocol import Status, Words
 
 POLL_SECONDS = 0.1
 COMMAND_SECONDS = 120.0
-SUPERVISOR_SECONDS = 20.0
+SUPERVISOR_SECONDS = 60.0
 
 Note = Callable[[str], None]
 
@@ -45,7 +45,7 @@ def deploy_with_service(
     bundle_path: str | Path,
     root: str | Path,
     *,
-    watch: Watch = Watch(),
+    watch: Watch = BY_ITSELF,
     keep: int = KEEP,
     budget: int | None = None,
     self_test: SelfTest = isolate.run,
@@ -84,7 +84,7 @@ def deploy_with_service(
         return done
 
 
-def rollback_with_service(root: str | Path, to: str | None = None, watch: Watch = Watch()) -> Release:
+def rollback_with_service(root: str | Path, to: str | None = None, watch: Watch = BY_ITSELF) -> Release:
     """`rollback`, and the service that runs for ``root`` takes it up."""
     folder = Folder(Path(root).absolute())
     before = _find(folder, watch) if is_deployed(root) else None
@@ -157,10 +157,11 @@ def _wait(folder: Folder, name: str, watch: Watch, before: _Taken | None) -> _Ta
             state = client.status(found) if found else None
         except (client.ServiceAbsent, client.ServiceIll) as error:
             found, state, reason = None, None, str(error)
+        if found and state and state.instance != old and state.release != name:
+            state = client.reload(found, watch.start_seconds)  # it began before the switch; or it says why
+            old = state.instance
         if found and state and state.release == name:
             return _Taken(found, state)
-        if state and state.instance != old:
-            raise EdgevoiceError(f"it speaks with release {state.release}: {state.problem or 'an older one'}")
         time.sleep(POLL_SECONDS)
     raise EdgevoiceError(f"it did not come up within {watch.start_seconds:g} s: {reason}")
 

@@ -28,6 +28,8 @@ class Watch:
     start_seconds: float = 60.0
 
 
+BY_ITSELF = Watch()
+
 Service = Annotated[
     Optional[bool],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
     typer.Option(

@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgevoice.deploy.layout import Folder, current_name, is_deployed, on_trial
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError, NothingToSay
+from edgevoice.runtime.find import find
 from edgevoice.serve import place, protocol, releases
 from edgevoice.serve.connection import Connection, Gone
 from edgevoice.serve.jobs import Job, Jobs
@@ -48,6 +49,8 @@ def serve(settings: Settings, log: Log) -> None:
 
     Raises `EdgevoiceError` where it cannot begin.
     """
+    if not is_deployed(settings.path):
+        settings = replace(settings, path=find(settings.path))
     path = settings.socket or _place(settings.path)
     with listening(path, settings.group, make_folder=settings.socket is None) as listener:
         _take_off_inheritance()
@@ -89,6 +92,8 @@ class Service:
     def run(self, path: Path) -> None:
         self._log(f"speaks with release {self._loaded.release} at {path}{self._but()}")
         self._supervisor.ready(self._state())
+        if self._is_outdated():
+            self._reload(None)
         self._loop.run(self)
         if self._restarting:
             self._become_anew()
@@ -205,6 +210,13 @@ class Service:
         return current_name(folder) == self._loaded.release and on_trial(folder) and not abandoned(folder)
 
     # Another release.
+
+    def _is_outdated(self) -> bool:
+        """Whether the folder was switched to another release while this one was loaded."""
+        path = self._settings.path
+        if not is_deployed(path) or self._loaded.problem:
+            return False
+        return current_name(Folder(path)) != self._loaded.release
 
     def _ask_reload(self, connection: Connection) -> None:
         """It changes what everybody hears, so it matters who asks."""

