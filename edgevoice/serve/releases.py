@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,15 @@ from edgevoice.deploy.local import go_back_if_on_trial
 from edgevoice.deploy.stage import megabytes
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError
+from edgevoice.kit import install, launcher
 from targets import load, memory
 
 if TYPE_CHECKING:
     from edgevoice.runtime.voice import Voice
 
 
-class NoRoom(EdgevoiceError):
-    """There is no memory for a second voice beside the one that speaks."""
+class Anew(EdgevoiceError):
+    """Only a process that begins anew can load the release."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def start(path: Path, threads: int | None) -> Loaded:
 
 
 def again(path: Path, threads: int | None) -> Loaded:
-    """Load what is current now, beside the voice that speaks. Raises `NoRoom` if memory forbids it."""
+    """Load what is current now, beside the voice that speaks. Raises `Anew` where that is impossible."""
     if not is_deployed(path):
         _check_room(path)
         return Loaded(_load(path, threads), _release_of(path))
@@ -73,8 +75,21 @@ def again(path: Path, threads: int | None) -> Loaded:
     if name is None:
         raise EdgevoiceError(f"{path} has no release any more: run `edgevoice deploy BUNDLE {path}`")
     place = _whole(folder, name)
+    _check_runtime(folder)
     _check_room(place)
     return Loaded(_load(place, threads), name)
+
+
+def _check_runtime(folder: Folder) -> None:
+    """A release speaks with the runtime that it was heard with, where the folder holds runtimes."""
+    if launcher.command(folder.root) is None:
+        return
+    try:
+        wanted = install.current_home(folder.root)
+    except install.InstallError as error:
+        raise EdgevoiceError(str(error)) from None
+    if wanted != Path(sys.prefix).resolve():
+        raise Anew("it speaks with another runtime")
 
 
 def _go_back(folder: Folder) -> str:
@@ -120,4 +135,4 @@ def _check_room(path: Path) -> None:
             f"{megabytes(free.total)}: raise the limit, or deploy a smaller voice"
         )
     if needs > free.available:
-        raise NoRoom(f"two voices need {megabytes(needs)} more and {megabytes(free.available)} are free")
+        raise Anew(f"two voices need {megabytes(needs)} more and {megabytes(free.available)} are free")

@@ -15,6 +15,7 @@ from pathlib import Path
 from edgevoice.deploy.layout import Folder, current_name, is_deployed, on_trial
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError, NothingToSay
+from edgevoice.kit import launcher
 from edgevoice.runtime.find import find
 from edgevoice.serve import place, protocol, releases
 from edgevoice.serve.connection import Connection, Gone
@@ -23,7 +24,7 @@ from edgevoice.serve.listener import Listener, listening
 from edgevoice.serve.loop import Loop
 from edgevoice.serve.notify import Supervisor
 from edgevoice.serve.protocol import Failure, Header, Request, Status
-from edgevoice.serve.releases import Loaded, NoRoom
+from edgevoice.serve.releases import Anew, Loaded
 from targets.cpus import usable_cpus
 
 GRACE_SECONDS = 10.0
@@ -261,13 +262,13 @@ class Service:
             self._loaded = fresh
             self._trial = self._is_on_trial()
             self._log(self._state() + self._but())
-        elif isinstance(fresh, NoRoom):
+        elif isinstance(fresh, Anew):
             self._log(f"begins anew for the new release: {fresh}")
             self._restarting = True
         else:
             self._loaded = Loaded(self._loaded.voice, self._loaded.release, str(fresh))
             self._log(f"keeps to release {self._loaded.release}: {fresh}")
-        self._tell_waiting(None if isinstance(fresh, (Loaded, NoRoom)) else fresh)
+        self._tell_waiting(None if isinstance(fresh, (Loaded, Anew)) else fresh)
         if self._restarting:
             self._end()
         else:
@@ -311,4 +312,7 @@ class Service:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new start takes it, it would end the process
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        path = self._settings.path
+        launched = launcher.command(path.absolute()) if is_deployed(path) else None
+        command = [*launched, *sys.argv[1:]] if launched else [sys.executable, *sys.orig_argv[1:]]
+        os.execv(command[0], command)

@@ -125,7 +125,7 @@ def make(wanted: Wanted, note: Callable[[str], None], version: int | None = None
     root = Path(os.path.realpath(folder.root))
     command = _command(root)
     person = reach.person(wanted.user, wanted.group)
-    for path in (root, Path(command[0]), Path(sys.prefix)):
+    for path in (root, resolve(root) / bundle.MANIFEST, Path(command[0]), Path(sys.prefix)):
         _check_place(path, person)
     home = _home([root, Path(command[0]), Path(sys.prefix)], note)
     plan, memory = _memory(root)

@@ -247,6 +247,18 @@ def test_the_room_for_a_second_voice_is_judged_by_the_plan(
     assert len(loading) == 1
 
 
+def test_a_release_of_another_runtime_is_loaded_by_a_process_that_begins_anew(
+    root: Path, loading: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases.launcher, "command", lambda _: [str(root / "bin" / "edgevoice")])
+    monkeypatch.setattr(releases.install, "current_home", lambda _: Path(sys.prefix).resolve())
+    releases.again(root, None)
+    monkeypatch.setattr(releases.install, "current_home", lambda _: root / "runtimes" / "other")
+    with pytest.raises(releases.Anew, match="another runtime"):
+        releases.again(root, None)
+    assert len(loading) == 1
+
+
 # Where it listens, and what is refused.
 
 
