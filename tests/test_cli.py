@@ -26,7 +26,7 @@ from edgevoice import Voice, audio, bench, bundle, cli
 from edgevoice.bench import Report, Spread
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Manifest
-from edgevoice.runtime.voice import LONGEST_PAUSE, SPEEDS
+from edgevoice.options import LONGEST_PAUSE, SPEEDS
 from edgevoice.speakers import parse
 
 ROOT = Path(__file__).parents[1]
