@@ -67,9 +67,9 @@ class Connection:
         if not data:
             # Only its own side may be closed: a client that is gone altogether shows when it is written to.
             self._heard_all = True
-            if self.line is None and not self._incoming:
+            if self.line is None and (self.last or not self._incoming):
                 raise Gone
-        if self.line is not None:
+        if self.line is not None or self.last:
             return False  # one request a connection
         self._incoming += data or b"\n"
         line, end, _ = self._incoming.partition(b"\n")
@@ -100,6 +100,11 @@ class Connection:
                 raise Gone from None
             del self._outgoing[:count]
             self.moved = time.monotonic()
+
+    def linger(self) -> None:
+        """No more will be sent. Closed with something unread, the line would be reset and the answer lost."""
+        with suppress(OSError):
+            self.peer.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         with suppress(OSError):

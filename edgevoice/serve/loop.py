@@ -142,6 +142,7 @@ class Loop:
         self._poll.register(peer, select.POLLIN)
         if len(self._connections) > MOST_CONNECTIONS:
             self.refuse(connection, Failure("the service is busy: try again", "busy"))
+            self.drop(connection)
 
     def _make_room(self) -> None:
         """Whoever has waited longest with an unfinished request has to go."""
@@ -170,9 +171,11 @@ class Loop:
         descriptor = connection.peer.fileno()
         if descriptor not in self._connections:
             return
-        if connection.done:
+        if connection.done and (connection.line is not None or not connection.wants_to_read):
             self.drop(connection)
             return
+        if connection.done:
+            connection.linger()
         reading = select.POLLIN if connection.wants_to_read else 0
         self._poll.modify(descriptor, reading | (select.POLLOUT if connection.unsent else 0))
 
@@ -191,6 +194,6 @@ class Loop:
 
 
 def _deadline(connection: Connection) -> float | None:
-    if connection.line is None and not connection.last:
+    if connection.line is None:
         return connection.opened + REQUEST_SECONDS
     return connection.moved + STALL_SECONDS if connection.unsent else None
