@@ -15,6 +15,7 @@ import typer
 from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
+from edgevoice.signing import cli as signing
 from targets.errors import TargetError
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
@@ -137,6 +138,7 @@ def plan(
 
 deploying.register(app)
 kits.register(app)
+signing.register(app)
 
 
 @app.callback(invoke_without_command=True)

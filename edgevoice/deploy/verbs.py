@@ -57,6 +57,10 @@ def deploy(
     limit_rate: Annotated[
         str, typer.Option("--limit-rate", help="Host: bytes a second at most, such as 500k or 2M.")
     ] = "",
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Also a signed bundle with a lower serial than one before it."),
+    ] = False,
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
@@ -73,13 +77,13 @@ def deploy(
         }
         given |= {"--target": target, "--port": port, "--ssh-option": ssh_option}
         _refuse_for_a_folder(place, given)
-        _deploy_here(bundle, place, keep, as_json)
+        _deploy_here(bundle, place, keep, allow_older, as_json)
         return
     from edgevoice.remote import transfer
     from edgevoice.remote.deploy import Options
     from edgevoice.remote.deploy import deploy as send
 
-    arguments = ["--keep", str(keep)]
+    arguments = ["--keep", str(keep), *(["--allow-older"] if allow_older else [])]
     options = Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
     done = send(bundle, host, _ssh(port, ssh_option, python), options, dry_run)
     if as_json:
@@ -90,10 +94,10 @@ def deploy(
     _print(_looked(done) if dry_run else _told(done))
 
 
-def _deploy_here(bundle: str, folder: str, keep: int, as_json: bool) -> None:
+def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, as_json: bool) -> None:
     from edgevoice.deploy.local import deploy as install
 
-    done = install(bundle, folder, keep=keep)
+    done = install(bundle, folder, keep=keep, allow_older=allow_older)
     if as_json:
         _print(asdict(done))
         return
