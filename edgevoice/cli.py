@@ -15,6 +15,7 @@ import typer
 from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
+from edgevoice.pack import cli as packing
 from edgevoice.signing import cli as signing
 from targets.errors import TargetError
 
@@ -138,6 +139,7 @@ def plan(
 
 deploying.register(app)
 kits.register(app)
+packing.register(app)
 signing.register(app)
 
 

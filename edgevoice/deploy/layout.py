@@ -8,6 +8,8 @@
     ROOT/state.json            the order in which releases came to speak; which one is still on trial
     ROOT/staging/              exists only while a deploy runs, or after one was killed
     ROOT/keys/                 once the folder takes only signed bundles: see `edgevoice.signing`
+    ROOT/update.toml           where `edgevoice update` looks: see `edgevoice.update`
+    ROOT/incoming/             exists only while a pack is installed, or a download waits to go on
 
 Nothing but `current` decides what speaks, and it changes by one rename. The state is written before that
 rename and not at all by a rollback, so its history may go on behind `current`: only the part up to it counts.
@@ -30,7 +32,7 @@ NAME_DIGITS = 16
 HISTORY = 16
 AGAIN = "deploy the bundle again"
 
-BESIDE = frozenset({"keys"})
+BESIDE = frozenset({"incoming", "keys", "update.toml"})
 """What of ours may lie in a folder before its first release does."""
 
 _TARGET = re.compile(r"releases/([0-9a-f]{16})\Z")
@@ -82,6 +84,14 @@ def is_deployed(path: str | Path) -> bool:
 def strangers(root: Path) -> list[str]:
     """The names in a folder, deployed or not yet, that are none of ours."""
     return [path.name for path in root.iterdir() if path.name not in BESIDE]
+
+
+def refuse_place(root: Path) -> None:
+    """Refuse what is no place for releases: a file, or a folder with other things in it."""
+    if root.exists() and not root.is_dir():
+        raise EdgevoiceError(f"{root} is a file: name a folder to deploy into")
+    if root.is_dir() and not is_deployed(root) and strangers(root):
+        raise EdgevoiceError(f"{root} holds other things: name an empty or new folder to deploy into")
 
 
 def open_folder(root: str | Path) -> Folder:

@@ -25,9 +25,9 @@ from edgevoice.deploy.layout import (
     open_folder,
     prepare_switch,
     previous_name,
+    refuse_place,
     resolve,
     short,
-    strangers,
     switch,
     write_state,
 )
@@ -141,10 +141,7 @@ def go_back_if_on_trial(root: str | Path) -> Release | None:
 
 def _refuse_place(folder: Folder, source: bundle.Bundle) -> None:
     root = folder.root
-    if root.exists() and not root.is_dir():
-        raise EdgevoiceError(f"{root} is a file: name a folder to deploy into")
-    if root.is_dir() and not is_deployed(root) and strangers(root):
-        raise EdgevoiceError(f"{root} holds other things: name an empty or new folder to deploy into")
+    refuse_place(root)
     home = source.path.resolve()
     if root.resolve() == home or home in root.resolve().parents:
         raise EdgevoiceError(f"{root} lies inside the bundle: name a folder beside it")
