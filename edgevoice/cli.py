@@ -17,6 +17,7 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
 from edgevoice.pack import cli as packing
 from edgevoice.signing import cli as signing
+from edgevoice.update import cli as updating
 from targets.errors import TargetError
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
@@ -141,6 +142,7 @@ deploying.register(app)
 kits.register(app)
 packing.register(app)
 signing.register(app)
+updating.register(app)
 
 
 @app.callback(invoke_without_command=True)
