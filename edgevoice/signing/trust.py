@@ -33,6 +33,7 @@ class Known:
     fingerprint: str
     comment: str
     trusted: bool
+    line: str
 
 
 def known(root: str | Path) -> list[Known]:
@@ -40,8 +41,8 @@ def known(root: str | Path) -> list[Known]:
     ring = ring_of(_place(root).root)
     if not ring.in_use:
         return []
-    rows = [Known(key.fingerprint, key.comment, True) for key in ring.trusted()]
-    return rows + [Known(key.fingerprint, key.comment, False) for key in ring.revoked_keys()]
+    rows = [Known(key.fingerprint, key.comment, True, key.line) for key in ring.trusted()]
+    return rows + [Known(key.fingerprint, key.comment, False, key.line) for key in ring.revoked_keys()]
 
 
 def trust(root: str | Path, key: PublicKey, force: bool = False) -> Change:
