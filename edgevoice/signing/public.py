@@ -75,6 +75,10 @@ def parse(raw: bytes, where: str) -> PublicKey:
         raise EdgevoiceError(f"{where} holds no public key: give the KEY.pub of an Ed25519 key")
     found = from_words(words[0], words[1], *words[2:])
     if found is None:
-        what = f"a {words[0]} key" if words[0].startswith(("ssh-", "ecdsa-", "sk-")) else "no public key"
+        what = (
+            f"another kind of key ({words[0]})"
+            if words[0].startswith(("ssh-", "ecdsa-", "sk-"))
+            else "no public key"
+        )
         raise EdgevoiceError(f"{where} holds {what}, not an Ed25519 one: {MAKE}")
     return found

@@ -88,14 +88,14 @@ def test_a_pass_phrase_is_never_asked_for(one: Path, tmp_path: Path) -> None:
 
 
 def test_keys_that_cannot_sign(one: Path, key: Path, tmp_path: Path) -> None:
-    rsa = make_key(tmp_path / "rsa", kind="rsa")
+    ecdsa = make_key(tmp_path / "ecdsa", kind="ecdsa")
     bare = Path(shutil.copy(key.with_suffix(".pub"), tmp_path / "bare.pub"))
     shared = Path(shutil.copy(key, tmp_path / "shared"))
     shared.chmod(0o644)
     (tmp_path / "text").write_text("no key")
     (tmp_path / "text").chmod(0o600)
     for path, message in (
-        (rsa, "is no Ed25519 key: make one with"),
+        (ecdsa, "is no Ed25519 key: make one with"),
         (bare, "nothing here can sign with .*run `ssh-add`"),
         (shared, "can be read by others, so OpenSSH will not use it: chmod 600"),
         (tmp_path / "text", "cannot sign: .*make one with"),
