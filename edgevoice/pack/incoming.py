@@ -16,16 +16,17 @@ from typing import Iterator  # noqa: UP035 - Python 3.8 reads this too, to be to
 from edgevoice.pack.reader import PackError
 
 NAME = "incoming"
+MARK = "edgevoice.lock"
 
 
 @contextlib.contextmanager
-def work_folder(root: Path) -> Iterator[Path]:
+def work_folder(root: Path, made: bool = False) -> Iterator[Path]:
     """Hold ``ROOT/incoming`` alone; yields an empty folder in it, which is gone afterwards.
 
-    ``root`` is made if it does not exist, and removed again if nothing came into it. Raises `PackError` while
-    another install or update runs.
+    ``root`` is made if it does not exist. If it was made, here or (``made``) just before, and no release came
+    into it, it is removed again. Raises `PackError` while another install or update runs.
     """
-    made = not root.exists()
+    made = made or not root.exists()
     place = root / NAME
     descriptor = _alone(place)
     try:
@@ -39,6 +40,8 @@ def work_folder(root: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # a download that goes on later stays
             place.rmdir()
+            if made and os.listdir(root) == [MARK]:
+                (root / MARK).unlink()
             if made:
                 root.rmdir()
         os.close(descriptor)

@@ -76,23 +76,15 @@ def _code() -> Sources:
     return {name: home.joinpath(file).read_bytes() if file else b"" for name, file in names.items()}
 
 
-def _kit_files(kit: Path) -> Sources:
-    """The lock file, the installer and the wheels that the lock names, each compared with it."""
-    lock = _read_lock(kit)
-    for name, record in lock.items():
-        if Path(name).name != name or bundle.sha256(kit / name) != record["sha256"]:
-            raise EdgevoiceError(f"{kit / name} is not what the kit's lock file names: make the kit again")
-    return {f"kit/{name}": kit / name for name in ("kit.json", "install.py", *sorted(lock))}
+def _kit_files(path: Path) -> Sources:
+    """The lock file and the wheels that it names, with the installer as it is here: the lock names none."""
+    from edgevoice.kit import install
+    from edgevoice.kit.make import read
 
-
-def _read_lock(kit: Path) -> dict[str, dict[str, str]]:
-    try:
-        wheels: dict[str, dict[str, str]] = json.loads((kit / "kit.json").read_bytes())["wheels"]
-        if (kit / "install.py").is_file() and all(record["sha256"] for record in wheels.values()):
-            return wheels
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise EdgevoiceError(f"{kit} is no kit: make one with `edgevoice kit`")
+    kit = read(path)
+    installer = Path(install.__file__).read_bytes()
+    lock: Sources = {f"kit/{install.LOCK}": kit.path / install.LOCK, "kit/install.py": installer}
+    return lock | {f"kit/{name}": kit.path / name for name in sorted(kit.wheels)}
 
 
 def _refuse_foreign(target: Path) -> None:

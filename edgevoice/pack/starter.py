@@ -50,9 +50,10 @@ def install(path: Path, root: Path) -> tuple[int, dict[str, Any]]:
                 "or make the pack with --kit"
             )
         kit = _load(pack)
+        made = not root.exists()
         try:
             kit.claim(root)
-            with work_folder(root) as work:
+            with work_folder(root, made) as work:
                 home = kit.install(pack.extract("kit", work / "kit"), root)
                 bundle = pack.extract("bundle", work / "bundle")
                 done = kit.deploy(root, home, bundle, [])
@@ -61,10 +62,12 @@ def install(path: Path, root: Path) -> tuple[int, dict[str, Any]]:
     try:
         said: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = {"error": kit.last_line(done.stderr).replace("error: ", "", 1) or "deploy said nothing"}
-    if "error" in said:
-        said["error"] = said["error"].replace(str(bundle), str(path))
-    return done.returncode, said
+        said = {}
+    if done.returncode:
+        why = said.get("error") or kit.last_line(done.stderr).replace("error: ", "", 1)
+        why = why or f"deploy ended with status {done.returncode}"
+        return 2, {**said, "error": why.replace(str(bundle), str(path))}
+    return 0, said
 
 
 def _load(pack: Pack) -> Any:

@@ -7,19 +7,22 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-import soundfile
 from deploy.deploy_bundles import make, name_of
+from remote import fake_kit
+from signing.signing_keys import make_key, public_of
 
 from edgevoice import bundle
 from edgevoice.deploy.local import resolve
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.make import pack
+from edgevoice.signing.sign import sign
+from edgevoice.signing.trust import trust
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 MAIN = "from edgevoice.cli import main; main()"
 
 
@@ -41,45 +44,60 @@ def line(ran: subprocess.CompletedProcess[str]) -> str:
     return only
 
 
-@pytest.fixture
-def kit(tmp_path: Path) -> Path:
-    folder = tmp_path / "kit"
-    folder.mkdir()
-    shutil.copyfile(HERE / "fake_kit.py", folder / "install.py")
-    (folder / "a.whl").write_bytes(b"wheel")
-    wheels = {"a.whl": {"sha256": bundle.sha256(folder / "a.whl"), "bytes": 5}}
-    (folder / "kit.json").write_text(json.dumps({"wheels": wheels}))
-    return folder
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real kit, but for a self-test that likes every voice that is not called mute."""
+    return fake_kit.make_kit(tmp_path_factory.mktemp("kit") / "kit")
 
 
-def test_one_file_installs_runtime_and_voice(tiny_bundle: Path, kit: Path, tmp_path: Path) -> None:
-    file = pack(tiny_bundle, tmp_path / "voice.edgevoice", kit).path
-    ran = run(str(file), "device", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    return make_key(tmp_path_factory.mktemp("keys") / "own")
+
+
+def start(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """``python3 FILE`` as on a device: a Python that sees nothing of ours."""
+    command = [fake_kit.base_python(), str(file), *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, cwd=file.parent
+    )
+
+
+def test_one_file_installs_runtime_and_voice(kit: Path, tmp_path: Path, key: Path) -> None:
+    one, root = make(tmp_path, "one"), tmp_path / "device"
+    file = pack(one, tmp_path / "one.edgevoice", kit).path
+    ran = start(file, "device")
     assert ran.returncode == 0, ran.stderr
-    assert f"{tmp_path}/device speaks with" in ran.stdout
-    assert resolve(tmp_path / "device").name == name_of(tiny_bundle)
-    assert not (tmp_path / "device" / "incoming").exists()
+    assert f"{root} speaks with one (release {name_of(one)})" in ran.stdout
+    assert resolve(root).name == name_of(one)
+    status = [str(root / "bin" / "edgevoice"), "status", str(root), "--json"]
+    done = subprocess.run(status, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=True)
+    assert json.loads(done.stdout)["current"]["voice"] == "one"
+    assert not (root / "incoming").exists()
+    assert json.loads(start(file, "device", "--json").stdout)["copied_bytes"] == 0
 
-    again = run(str(file), "device", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["copied_bytes"] == 0
-    said = run("-c", MAIN, "say", "Hello.", "--voice", "device", "-o", "hello.wav", cwd=tmp_path)
-    assert said.returncode == 0, said.stderr
-    assert len(soundfile.read(tmp_path / "hello.wav")[0])
+    mute = pack(make(tmp_path, "mute", vocoder=1), tmp_path / "mute.edgevoice", kit).path
+    ran = start(mute, "device", "--json")
+    said = f"nearly silent; release {name_of(one)} still speaks"
+    assert said in line(ran)
+    assert said in json.loads(ran.stdout)["error"]
 
-
-def test_what_the_runtime_refuses_is_said_of_the_pack(kit: Path, tmp_path: Path) -> None:
-    file = pack(make(tmp_path, "noise", size=500), tmp_path / "noise.edgevoice", kit).path
-    ran = run(str(file), "device", "--json", cwd=tmp_path)
-    assert "failed its self-test" in line(ran)
-    assert "failed its self-test" in json.loads(ran.stdout)["error"]
-    assert not (tmp_path / "device" / "incoming").exists()
+    sign(one, key)
+    assert start(pack(one, file, kit).path, "device").returncode == 0
+    trust(root, public_of(key))
+    two = pack(make(tmp_path, "two", vocoder=2), tmp_path / "two.edgevoice", kit).path
+    assert "two.edgevoice is not signed, and" in line(start(two, "device"))
+    assert resolve(root).name == name_of(one)
+    assert not (root / "incoming").exists()
 
 
 def test_a_pack_with_code_that_was_cut_says_so_in_one_line(kit: Path, tmp_path: Path) -> None:
     raw = pack(make(tmp_path, "one"), tmp_path / "one.edgevoice", kit).path.read_bytes()
     for length in (100, len(raw) // 2, len(raw) - 1):
         (tmp_path / "cut").write_bytes(raw[:length])
-        ran = run(str(tmp_path / "cut"), "device", cwd=tmp_path)
+        ran = start(tmp_path / "cut", "device")
         assert ran.returncode == 1
         (only,) = ran.stderr.splitlines()
         assert "this-pack-was-cut-short--copy-the-whole-file-again" in only
@@ -88,24 +106,31 @@ def test_a_pack_with_code_that_was_cut_says_so_in_one_line(kit: Path, tmp_path: 
 
 def test_a_wheel_altered_in_the_pack_is_not_installed(kit: Path, tmp_path: Path) -> None:
     file = pack(make(tmp_path, "one"), tmp_path / "one.edgevoice", kit).path
-    file.write_bytes(file.read_bytes().replace(b"wheel", b"whell"))
-    assert "damaged in kit/a.whl" in line(run(str(file), "device", cwd=tmp_path))
+    with zipfile.ZipFile(file) as archive:
+        entry = archive.getinfo(f"kit/{fake_kit.NAME}")
+    raw = bytearray(file.read_bytes())
+    raw[entry.header_offset + entry.file_size // 2] ^= 1
+    file.write_bytes(raw)
+    assert f"damaged in kit/{fake_kit.NAME}" in line(start(file, "device"))
+    assert not (tmp_path / "device").exists()
 
 
 def test_without_a_kit_it_says_what_to_run(tmp_path: Path) -> None:
     file = pack(make(tmp_path, "one"), tmp_path / "one.edgevoice").path
-    assert f"carries no runtime: run `edgevoice install {file}" in line(
-        run(str(file), str(tmp_path / "device"))
+    assert f"carries no runtime: run `edgevoice install {file} {tmp_path}/device`" in line(
+        start(file, "device")
     )
-    assert "usage: python3" in line(run(str(file)))
+    assert "usage: python3" in line(start(file))
     assert not (tmp_path / "device").exists()
 
 
 def test_a_folder_that_is_no_kit(kit: Path, tmp_path: Path) -> None:
     one = make(tmp_path, "one")
-    (kit / "a.whl").write_bytes(b"other")
-    with pytest.raises(EdgevoiceError, match="is not what the kit's lock file names"):
-        pack(one, tmp_path / "one.edgevoice", kit)
+    changed = tmp_path / "changed"
+    shutil.copytree(kit, changed)
+    (changed / fake_kit.NAME).write_bytes(b"other")
+    with pytest.raises(EdgevoiceError, match="was changed or cut short"):
+        pack(one, tmp_path / "one.edgevoice", changed)
     with pytest.raises(EdgevoiceError, match="is no kit"):
         pack(one, tmp_path / "one.edgevoice", one)
 
