@@ -19,6 +19,8 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import SCHEMA, STAGES, File, Manifest, StageName, Variant
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
+"""May lie beside the manifest; `edgevoice.signing` makes and checks it."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
@@ -42,6 +44,12 @@ class Bundle:
 
     def file(self, name: str) -> Path:
         return self.path / name
+
+    @property
+    def signature(self) -> Path | None:
+        """The signature's file where the bundle has one; reading a bundle does not check it."""
+        path = self.path / SIGNATURE
+        return path if path.is_file() and not path.is_symlink() else None
 
     def variant(self, stage: StageName) -> Variant:
         """The file that the bundle chose for ONNX Runtime."""
@@ -113,7 +121,7 @@ def _write(target: Path, manifest: Manifest, sources: Mapping[str, Path]) -> Non
     try:
         files = {name: _copy(source, staging / name) for name, source in sources.items()}
         manifest = msgspec.structs.replace(manifest, files=files)
-        _write_synced(staging / MANIFEST, encode(manifest))
+        write_synced(staging / MANIFEST, encode(manifest))
         staging.chmod(0o755)
         read(staging)
         replace_folder(staging, target)
@@ -190,7 +198,7 @@ def _manifest_bytes(root: Path) -> bytes:
 
 def _check_names(manifest: Manifest, root: Path) -> None:
     for name in manifest.files:
-        if not _PLAIN_NAME.match(name) or name == MANIFEST:
+        if not _PLAIN_NAME.match(name) or name in (MANIFEST, SIGNATURE):
             raise Damaged(f"{root}: unsafe file name {name!r} in the manifest", "the bundle was altered")
 
 
@@ -223,7 +231,7 @@ def _copy(source: Path, destination: Path) -> File:
     return File(sha256=sha256(destination), bytes=destination.stat().st_size)
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
     with open(path, "wb") as stream:
         stream.write(data)
         stream.flush()

@@ -16,7 +16,10 @@ import typer
 from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
+from edgevoice.pack import cli as packing
 from edgevoice.serve import verbs as serving
+from edgevoice.signing import cli as signing
+from edgevoice.update import cli as updating
 from targets.errors import TargetError
 
 # click's ClickException: newer typer brings a click of its own, older ones use the package.
@@ -151,6 +154,9 @@ def plan(
 deploying.register(app)
 kits.register(app)
 serving.register(app)
+packing.register(app)
+signing.register(app)
+updating.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -20,6 +20,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Serial = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 # What a device would allocate without asking: no voice comes near these.
 Frames = Annotated[int, msgspec.Meta(ge=0, le=4096)]
@@ -216,6 +217,8 @@ class Manifest(_Strict, frozen=True):
     """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured.
 
     ``against_teacher``: for a bundle with students in it.
+    ``serial``: given when the bundle is signed, higher with each release, so that a device that trusts keys
+    takes no older one; 0 if none was given.
     """
 
     schema: int
@@ -233,3 +236,4 @@ class Manifest(_Strict, frozen=True):
     failed_gate: list[str] = []
     not_judged: list[str] = []
     against_teacher: AgainstTeacher | None = None
+    serial: Serial = 0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgevoice import bundle
@@ -48,6 +49,7 @@ def deploy_with_service(
     watch: Watch = BY_ITSELF,
     keep: int = KEEP,
     budget: int | None = None,
+    allow_older: bool = False,
     self_test: SelfTest = isolate.run,
     note: Note = lambda _: None,
 ) -> Deployment:
@@ -57,6 +59,9 @@ def deploy_with_service(
     an interruption goes through after the way back, and ``note`` is told what speaks.
     """
     folder = Folder(Path(root).absolute())
+    install = partial(
+        deploy, bundle_path, root, keep=keep, budget=budget, allow_older=allow_older, self_test=self_test
+    )
     with ExitStack() as held:
         there = is_deployed(folder.root)
         if there:
@@ -64,10 +69,10 @@ def deploy_with_service(
             go_back_if_on_trial(folder.root)
         before = _find(folder, watch) if there else None
         if not _takes_part(folder, watch, before):
-            return deploy(bundle_path, root, keep=keep, budget=budget, self_test=self_test)
+            return install(trial=False)
         done = None
         try:
-            done = deploy(bundle_path, root, keep=keep, budget=budget, trial=True, self_test=self_test)
+            done = install(trial=True)
             if not there:
                 held.enter_context(deploying(folder))
             _prove(folder, _take_up(folder, done.release.name, watch, before), watch)

@@ -7,6 +7,9 @@
     ROOT/current               relative symbolic link to the release that speaks: the only authority
     ROOT/state.json            the order in which releases came to speak; which one is still on trial
     ROOT/staging/              exists only while a deploy runs, or after one was killed
+    ROOT/keys/                 once the folder takes only signed bundles: see `edgevoice.signing`
+    ROOT/update.toml           where `edgevoice update` looks: see `edgevoice.update`
+    ROOT/incoming/             exists only while a pack is installed, or a download waits to go on
 
 Nothing but `current` decides what speaks, and it changes by one rename. The state is written before that
 rename and not at all by a rollback, so its history may go on behind `current`: only the part up to it counts.
@@ -23,10 +26,14 @@ import msgspec
 
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
+from edgevoice.signing.check import require
 
 NAME_DIGITS = 16
 HISTORY = 16
 AGAIN = "deploy the bundle again"
+
+BESIDE = frozenset({"incoming", "keys", "update.toml"})
+"""What of ours may lie in a folder before its first release does."""
 
 _TARGET = re.compile(r"releases/([0-9a-f]{16})\Z")
 
@@ -74,6 +81,19 @@ def is_deployed(path: str | Path) -> bool:
     return Folder(Path(path)).mark.is_file()
 
 
+def strangers(root: Path) -> list[str]:
+    """The names in a folder, deployed or not yet, that are none of ours."""
+    return [path.name for path in root.iterdir() if path.name not in BESIDE]
+
+
+def refuse_place(root: Path) -> None:
+    """Refuse what is no place for releases: a file, or a folder with other things in it."""
+    if root.exists() and not root.is_dir():
+        raise EdgevoiceError(f"{root} is a file: name a folder to deploy into")
+    if root.is_dir() and not is_deployed(root) and strangers(root):
+        raise EdgevoiceError(f"{root} holds other things: name an empty or new folder to deploy into")
+
+
 def open_folder(root: str | Path) -> Folder:
     if not is_deployed(root):
         raise EdgevoiceError(f"{root} is no deployed folder: run `edgevoice deploy BUNDLE {root}`")
@@ -81,7 +101,7 @@ def open_folder(root: str | Path) -> Folder:
 
 
 def resolve(root: str | Path) -> Path:
-    """The folder of the release that speaks, checked to be whole (sizes, not checksums).
+    """The folder of the release that speaks: whole (by sizes, not checksums) and, with keys, signed.
 
     It is the release's own path, not the link: a switch while a voice loads cannot mix two releases.
     Raises `EdgevoiceError` if ``root`` is no deployed folder, has no release, or the release was damaged.
@@ -95,13 +115,14 @@ def resolve(root: str | Path) -> Path:
 
 
 def checked(folder: Folder, name: str, verify: bool, advice: str = AGAIN) -> bundle.Bundle:
-    """Read an installed release; it must be the one that its folder's name says."""
+    """Read an installed release; it must be the one that its folder's name says and, with keys, signed."""
     try:
         found = bundle.read(folder.release(name), verify)
     except bundle.Damaged as error:
         raise EdgevoiceError(f"{error.fault}: {advice}") from None
     if short(found.id) != name:
         raise EdgevoiceError(f"{folder.release(name)} is not what was installed: {advice}")
+    require(folder.root, found)
     return found
 
 

@@ -25,6 +25,7 @@ from edgevoice.deploy.layout import (
     open_folder,
     prepare_switch,
     previous_name,
+    refuse_place,
     resolve,
     short,
     switch,
@@ -34,6 +35,7 @@ from edgevoice.deploy.listing import Release, Status, by_age, describe, releases
 from edgevoice.deploy.lock import explained, locked, still
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
+from edgevoice.signing import check as signing
 
 __all__ = ["Deployment", "Release", "Report", "Status", "commit", "deploy", "go_back_if_on_trial"]
 __all__ += ["is_deployed", "releases", "resolve", "rollback", "status"]
@@ -61,12 +63,15 @@ def deploy(
     keep: int = KEEP,
     budget: int | None = None,
     trial: bool = False,
+    allow_older: bool = False,
     self_test: SelfTest = isolate.run,
 ) -> Deployment:
     """Install the bundle at ``bundle_path`` (a bundle or a deployed folder) into ``root`` and let it speak.
 
     ``keep``: releases that stay, the current and the previous one always among them. ``budget``: bytes of
     memory. ``trial``: the release must be committed with `commit`, else `go_back_if_on_trial` leaves it.
+    Where ``root`` trusts keys, one of them must have signed the bundle, and its serial must not be lower than
+    the newest that was there, unless with ``allow_older``.
     Raises `EdgevoiceError` with the old release untouched and nothing half-written left.
     """
     folder = Folder(Path(root).absolute())
@@ -75,9 +80,13 @@ def deploy(
         _refuse_place(folder, source)
         with locked(folder):
             name = short(source.id)
+            signing.require(folder.root, source)
+            if not allow_older and name != current_name(folder):
+                signing.refuse_older(folder.root, source)
             link = prepare_switch(folder, name)
             with _withdrawn_on_failure(folder, name):
                 done = _install(source, folder, budget, self_test)
+                signing.note_serial(folder.root, source.manifest.serial, folder.staging)
                 _let_speak(folder, name, link, trial)
             _prune(folder, keep)
             return replace(done, release=describe(folder, name))
@@ -132,10 +141,7 @@ def go_back_if_on_trial(root: str | Path) -> Release | None:
 
 def _refuse_place(folder: Folder, source: bundle.Bundle) -> None:
     root = folder.root
-    if root.exists() and not root.is_dir():
-        raise EdgevoiceError(f"{root} is a file: name a folder to deploy into")
-    if root.is_dir() and not is_deployed(root) and any(root.iterdir()):
-        raise EdgevoiceError(f"{root} holds other things: name an empty or new folder to deploy into")
+    refuse_place(root)
     home = source.path.resolve()
     if root.resolve() == home or home in root.resolve().parents:
         raise EdgevoiceError(f"{root} lies inside the bundle: name a folder beside it")
@@ -156,18 +162,26 @@ def _withdrawn_on_failure(folder: Folder, name: str) -> Iterator[None]:
 def _install(source: bundle.Bundle, folder: Folder, budget: int | None, self_test: SelfTest) -> Deployment:
     """Have the bundle among the releases, checked and heard; what is there and whole is not copied."""
     name = short(source.id)
-    if name in installed(folder) and not describe(folder, name, verify=True).problem:
+    if name in installed(folder) and _serves(source, describe(folder, name, verify=True)):
         report = _heard(self_test(folder.release(name), budget), folder, name)
         return Deployment(Release(name, folder.release(name)), 0, 0, report)
     work = staging.plan(source, folder)
     staging.check_space(work, folder)
     place = folder.staging / name
-    staging.stage(source, work, place)
+    signing.require(folder.root, staging.stage(source, work, place))
     report = _heard(self_test(place, budget), folder, name)
     folder.releases.mkdir(exist_ok=True)
     bundle.replace_folder(place, folder.release(name))
     bundle.sync_folder(folder.root)
     return Deployment(Release(name, folder.release(name)), work.copy_bytes, work.link_bytes, report)
+
+
+def _serves(source: bundle.Bundle, there: Release) -> bool:
+    """Whether the installed release does as it is: whole, and signed as ``source`` is if that is signed."""
+    if there.problem or source.signature is None:
+        return not there.problem
+    signature = there.path / bundle.SIGNATURE
+    return signature.is_file() and signature.read_bytes() == source.signature.read_bytes()
 
 
 def _heard(report: Report, folder: Folder, name: str) -> Report:

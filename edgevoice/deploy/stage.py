@@ -59,6 +59,8 @@ def stage(source: bundle.Bundle, work: Plan, destination: Path) -> bundle.Bundle
     for name in track(work.copies, "copying files"):
         _copy(source.file(name), destination / name)
     _copy(source.file(bundle.MANIFEST), destination / bundle.MANIFEST)
+    if source.signature:
+        _copy(source.signature, destination / bundle.SIGNATURE)
     destination.chmod(0o755)
     bundle.sync_folder(destination)
     staged = bundle.read(destination)

@@ -64,6 +64,10 @@ def deploy(
     health: watching.Health = Watch.seconds,
     restart: watching.Restart = "",
     socket: watching.Socket = None,
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Also a signed bundle with a lower serial than one before it."),
+    ] = False,
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
@@ -84,13 +88,13 @@ def deploy(
         }
         given |= {"--target": target, "--port": port, "--ssh-option": ssh_option}
         _refuse_for_a_folder(place, given)
-        _deploy_here(bundle, place, keep, watch, as_json)
+        _deploy_here(bundle, place, keep, allow_older, watch, as_json)
         return
     from edgevoice.remote import transfer
     from edgevoice.remote.deploy import Options
     from edgevoice.remote.deploy import deploy as send
 
-    arguments = ["--keep", str(keep), *watching.words(watch)]
+    arguments = ["--keep", str(keep), *(["--allow-older"] if allow_older else []), *watching.words(watch)]
     options = Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
     done = send(bundle, host, _ssh(port, ssh_option, python), options, dry_run)
     if as_json:
@@ -101,11 +105,16 @@ def deploy(
     _print(_looked(done) if dry_run else _told(done))
 
 
-def _deploy_here(bundle: str, folder: str, keep: int, watch: Watch, as_json: bool) -> None:
+def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, watch: Watch, as_json: bool) -> None:
     from edgevoice.deploy.health import deploy_with_service
 
     done = deploy_with_service(
-        bundle, folder, keep=keep, watch=watch, note=lambda text: print(f"note: {text}", file=sys.stderr)
+        bundle,
+        folder,
+        keep=keep,
+        watch=watch,
+        allow_older=allow_older,
+        note=lambda text: print(f"note: {text}", file=sys.stderr),
     )
     if as_json:
         _print(asdict(done))

@@ -9,6 +9,7 @@ from edgevoice import bundle
 from edgevoice.bundle import MANIFEST
 from edgevoice.deploy.layout import is_deployed, mend, resolve, root_of
 from edgevoice.errors import EdgevoiceError
+from edgevoice.signing.check import require
 
 DEFAULT = "default"
 
@@ -29,15 +30,21 @@ def find(voice: str | Path | None) -> Path:
 
 
 def read(voice: str | Path | None, verify: bool = True) -> bundle.Bundle:
-    """The bundle that `find` finds, checked; what is wrong with a release says how to mend a release."""
+    """The bundle that `find` finds, checked; what is wrong with a release says how to mend a release.
+
+    A release is also one by its own path or by the link `current`: keys of its folder count there too.
+    """
     path = find(voice)
+    root = root_of(path.resolve())
     try:
-        return bundle.read(path, verify)
+        found = bundle.read(path, verify)
     except bundle.Damaged as error:
-        root = root_of(path)
         if root is None:
             raise
         raise EdgevoiceError(f"{error.fault}: {mend(root)}") from None
+    if root is not None:
+        require(root, found)
+    return found
 
 
 def _on_disk(path: Path) -> Path | None:

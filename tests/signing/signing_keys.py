@@ -1,0 +1,31 @@
+"""Keys and signed bundles for the tests."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from deploy.deploy_bundles import make
+
+from edgevoice.signing import public
+from edgevoice.signing.public import PublicKey
+from edgevoice.signing.sign import sign
+
+
+def make_key(path: Path, kind: str = "ed25519", phrase: str = "") -> Path:
+    """A private key at ``path``; the public one lies beside it as NAME.pub."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", phrase, "-C", f"{path.name}@workshop", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return path
+
+
+def public_of(key: Path) -> PublicKey:
+    return public.read(key.with_name(f"{key.name}.pub"))
+
+
+def signed(folder: Path, name: str, key: Path, serial: int | None = None, **seeds: int) -> Path:
+    """A bundle of random bytes, signed."""
+    path = make(folder, name, size=4000, **seeds)
+    sign(path, key, serial)
+    return path
