@@ -24,12 +24,10 @@ from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.progress import track
 from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.voice import LONGEST_IDS
 from targets import Target
 
 CALIBRATION_SEED, SEARCHING_SEED = 1, 3
-
-LONGEST_PHONEMES = 600
-"""Ids of the longest sentence that a voice is given: the runtime's limit of 300 characters, two ids each."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Measuring:
     def arena(self, stage: StageName, path: Path) -> int:
         """At the longest chunk with its context; the encoder at the longest sentence that it is given."""
         context = self.draft.staged.stages[stage].context
-        steps = LONGEST_PHONEMES if stage == "encoder" else self.draft.chunks.long + 2 * context
+        steps = LONGEST_IDS if stage == "encoder" else self.draft.chunks.long + 2 * context
         feeds = {
             name: values if name in STATIC_INPUTS else _stretched(values, steps)
             for name, values in self.spoken.feeds[stage][0].items()

@@ -153,7 +153,7 @@ class Stage(_Strict, frozen=True):
     ``context``: frames of input that each end of a chunk needs around it to equal a whole run.
 
     ``arena_bytes``: by how much a process grew that ran the chosen file once, on the longest chunk (the
-    encoder: on 600 phonemes), with ONNX Runtime on the provenance's host.
+    encoder: on the most ids that it is given), with ONNX Runtime on the provenance's host.
     """
 
     variants: list[Variant]

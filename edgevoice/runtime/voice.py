@@ -25,7 +25,11 @@ Float = npt.NDArray[np.float32]
 Speaker = str | int | Mapping[str, float] | None
 
 SENTENCE_LIMIT = 300
-"""Characters: the encoder's attention grows with the square, and the first sound waits for the encoder."""
+"""Characters: the first sound waits for the encoder, which takes a sentence at a time."""
+
+LONGEST_IDS = 800
+"""Ids that the encoder takes at a time: its attention grows with their square. Prose of 300 characters has 650
+in a Piper voice, letters that are spelled out have several thousand."""
 
 MOST_THREADS = 256
 
@@ -131,16 +135,16 @@ class Voice:
                 told |= fresh
             for part in self._words(sentence, language):
                 phonemes = self._phonemizer.phonemize(part)
-                ids, skipped = self._table.encode(phonemes)
+                pieces, skipped = self._table.encode_parts(phonemes, LONGEST_IDS)
                 if fresh := set(skipped) - told:
                     note(f"skipped {' '.join(sorted(fresh))}: the voice has no such sound")
                     told |= fresh
                 if front.speakable(phonemes):
-                    yield ids
+                    yield from pieces
 
     @staticmethod
     def _words(sentence: str, language: str) -> Iterator[str]:
-        # 300 characters of digits are 2,700 of words: cut once more, or the encoder's memory would show it.
+        # 300 characters of digits are 2,700 of words: cut once more, at a word.
         words = front.normalise(sentence, language)
         return (
             iter([words])

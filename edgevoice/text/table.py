@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.errors import EdgevoiceError
+from edgevoice.text.clean import speakable
 
 BEGIN, END, PAD = "^", "$", "_"
 
 # Piper's symbols have no dash and no ellipsis. espeak itself takes a dash for a semicolon.
 PIPER_REPLACE = (("—", ";"), ("… ", ", "), ("…", "."))
+
+_Row = tuple[str, tuple[int, ...] | None]
+"""A symbol and its ids with what follows each; None where the voice does not have it."""
 
 
 class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,22 +48,53 @@ class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Unknown symbols are left out of the ids: a voice that lacks one sound still speaks the others.
         """
+        rows = self._rows(phonemes)
+        return self._ids(rows), _unknown(rows)
+
+    def encode_parts(self, phonemes: str, most: int) -> tuple[list[NDArray[np.int64]], list[str]]:
+        """Like `encode`, but in parts of at most ``most`` ids each (or of one symbol, if that has more).
+
+        Parts end at a space, which is left out, else after a symbol. A part without a letter is left out.
+        """
+        rows = self._rows(phonemes)
+        if len(whole := self._ids(rows)) <= most:
+            return [whole], _unknown(rows)
+        parts = list(self._cut(rows, max(1, most - len(self.begin) - len(self.end))))
+        return [self._ids(part) for part in parts if speakable("".join(symbol for symbol, _ in part))], (
+            _unknown(rows)
+        )
+
+    def _rows(self, phonemes: str) -> list[_Row]:
         for old, new in self.replace:
             phonemes = phonemes.replace(old, new)
         longest = max(map(len, self.symbols), default=1)
-        ids = list(self.begin)
-        skipped: dict[str, None] = {}
+        rows: list[_Row] = []
         at = 0
         while at < len(phonemes):
             size = self._match(phonemes, at, longest)
-            if size:
-                ids += self.symbols[phonemes[at : at + size]]
-                ids += self.between
-            else:
-                skipped[phonemes[at]] = None
+            symbol = phonemes[at : at + (size or 1)]
+            rows.append((symbol, self.symbols[symbol] + self.between if size else None))
             at += size or 1
-        ids += self.end
-        return np.array(ids, dtype=np.int64), list(skipped)
+        return rows
+
+    def _ids(self, rows: Sequence[_Row]) -> NDArray[np.int64]:
+        inner = (number for _, ids in rows for number in ids or ())
+        return np.array([*self.begin, *inner, *self.end], dtype=np.int64)
+
+    def _cut(self, rows: list[_Row], room: int) -> Iterator[list[_Row]]:
+        start = size = 0
+        space = None
+        for at, (symbol, ids) in enumerate(rows):
+            size += len(ids or ())
+            if size > room and at > start:
+                end = at if space is None or symbol.isspace() else space
+                yield rows[start:end]
+                start = end + rows[end][0].isspace()
+                size = sum(len(ids or ()) for _, ids in rows[start : at + 1])
+                space = None
+            elif symbol.isspace():
+                space = at
+        yield rows[start:]
 
     def _match(self, phonemes: str, at: int, longest: int) -> int:
         """Length of the longest symbol at ``at``, 0 if none is known."""
@@ -80,6 +115,10 @@ class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.convert(dict(plain), cls)
         except msgspec.ValidationError as error:
             raise EdgevoiceError(f"the voice's text table is not valid: {error}") from None
+
+
+def _unknown(rows: Sequence[_Row]) -> list[str]:
+    return list(dict.fromkeys(symbol for symbol, ids in rows if ids is None))
 
 
 def piper_table(

@@ -25,6 +25,7 @@ from edgevoice.manifest import Chunks, Manifest
 from edgevoice.runtime import find as finding
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.find import find
+from edgevoice.runtime.voice import LONGEST_IDS, SENTENCE_LIMIT
 
 Float = npt.NDArray[np.float32]
 Rewrite = Callable[..., Path]
@@ -253,7 +254,26 @@ def test_a_sentence_without_end_is_cut_before_the_encoder_grows(
     while counted.runs < 3 and next(stream, None) is not None:
         pass
     assert counted.runs == 3
-    assert counted.longest < 1500  # ids: two a phoneme in a Piper voice
+    assert counted.longest <= LONGEST_IDS
+
+
+@pytest.mark.parametrize("words", ["WWW " * 74, "W" * 296, "9" * 300, "1234567890 " * 27])
+def test_letters_and_digits_reach_the_encoder_in_short_pieces_and_whole(voice: Voice, words: str) -> None:
+    sentences = text.sentences(words, "en-us", SENTENCE_LIMIT)
+    parts = [part for sentence in sentences for part in voice._words(sentence, "en-us")]
+    whole = [voice._table.encode(voice._phonemizer.phonemize(part))[0] for part in parts]
+    pieces = list(voice._sentences(words, print))
+    assert max(map(len, pieces)) <= LONGEST_IDS
+    marks = {*voice._table.symbols[" "], *voice._table.begin, *voice._table.end, *voice._table.between}
+    assert spoken(pieces, marks) == spoken(whole, marks)
+
+
+def test_a_long_piece_is_split(voice: Voice) -> None:
+    assert len(list(voice._sentences("WWW " * 74, print))) > 3
+
+
+def spoken(rows: list[npt.NDArray[np.int64]], marks: set[int]) -> list[int]:
+    return [number for row in rows for number in row.tolist() if number not in marks]
 
 
 def test_two_threads_with_one_voice_do_not_mix(trio: Voice) -> None:

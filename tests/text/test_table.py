@@ -85,3 +85,46 @@ def test_a_wrong_table_is_refused_by_the_name_of_its_key(plain: dict[str, object
 def test_a_map_without_marks_is_no_piper_map() -> None:
     with pytest.raises(EdgevoiceError, match="lacks"):
         piper_table({"a": [1]})
+
+
+def inner(ids: np.ndarray) -> list[int]:
+    """A Piper table's ids without begin, end and the pads that follow."""
+    assert ids[:2].tolist() == [1, 0]
+    assert ids[-1] == 2
+    return [int(number) for number in ids[2:-1:2]]
+
+
+@pytest.mark.parametrize(
+    "phonemes",
+    [
+        "a" * 100,
+        "aɪ " * 50,
+        "  a" * 40,
+        "aaa aaaa, " * 30,
+        "a" * 9 + " " + "a" * 30,
+        "a" * 8 + " " * 20 + "a",
+        "aXa " * 20,
+    ],
+)
+@pytest.mark.parametrize("most", [5, 8, 21, 22])
+def test_parts_are_short_and_no_sound_is_lost(phonemes: str, most: int) -> None:
+    table = piper_table(PIPER)
+    parts, skipped = table.encode_parts(phonemes, most)
+    whole, unknown = table.encode(phonemes)
+    assert max(map(len, parts)) <= most
+    assert skipped == unknown
+    silent = {*PIPER[" "], *PIPER[","]}  # a comma that would be a part of its own says nothing
+    spoken = [number for part in parts for number in inner(part) if number not in silent]
+    assert spoken == [number for number in inner(whole) if number not in silent]
+
+
+def test_a_part_ends_at_a_space_where_there_is_one() -> None:
+    parts, _ = piper_table(PIPER).encode_parts("aa aɪa aaaaaaaaa a", 13)
+    assert [inner(part) for part in parts] == [[14, 14], [14, 74, 14], [14] * 5, [14] * 4, [14]]
+    fits, _ = piper_table(PIPER).encode_parts("aa aa", 13)
+    assert [inner(part) for part in fits] == [[14, 14, 3, 14, 14]]
+
+
+def test_a_mark_alone_is_no_part() -> None:
+    parts, _ = piper_table(PIPER).encode_parts("aaaaa.", 13)
+    assert [inner(part) for part in parts] == [[14] * 5]
