@@ -17,6 +17,9 @@ from edgevoice.runtime.spectrum import harmonic_phase, margin, overlap_add
 
 Float = npt.NDArray[np.float32]
 
+LONGEST_PHONEME = 10
+"""Seconds at speed 1. A broken encoder's durations would be terabytes of frames."""
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -54,6 +57,13 @@ class Stages:
         if noise is not None:
             feeds["noise"] = _sample(rng, noise, len(ids))[None]
         hidden, durations = self.encoder.run(_taken(self.encoder, feeds))
+        frames = LONGEST_PHONEME * self.manifest.voice.sample_rate / self.manifest.voice.hop
+        # A NaN fails every comparison.
+        if durations.shape[1:] != hidden.shape[2:] or not (durations <= frames).all():
+            raise EdgevoiceError(
+                "the encoder gives durations that are no numbers, too many, too few or beyond "
+                f"{LONGEST_PHONEME} s: compress the voice again"
+            )
         return hidden, durations[0]
 
     def _vocode(self, latents: _Latents, start: int, stop: int, conditions: Mapping[str, Float]) -> Float:

@@ -28,8 +28,8 @@ SENTENCE_LIMIT = 300
 """Characters: the first sound waits for the encoder, which takes a sentence at a time."""
 
 LONGEST_IDS = 800
-"""Ids that the encoder takes at a time: its attention grows with their square. Prose of 300 characters has 650
-in a Piper voice, letters that are spelled out have several thousand."""
+"""Ids that the encoder takes at a time: its attention grows with their square. Prose of 300 characters has
+650 in a Piper voice, letters that are spelled out have several thousand."""
 
 MOST_THREADS = 256
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import bundle
+from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import (
     STAGES,
     Chunks,
@@ -289,6 +290,35 @@ def test_sound_beyond_full_scale_is_clipped() -> None:
     sound = replace(speaker, stages=replace(speaker.stages, vocoder=loud)).say(2, 8)
     assert sound.max() == 1.0
     assert sound.min() >= -1.0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e30, 801.0])
+def test_durations_that_no_memory_would_hold_are_refused(broken: float) -> None:
+    def mistaken(phonemes: Ids, noise: Float) -> list[Float]:
+        hidden, durations = encode(phonemes, noise)
+        durations[0, 7] = broken
+        return [hidden, durations]
+
+    speaker = fakes()
+    stages = replace(speaker.stages, encoder=Fake(("phonemes", "noise"), mistaken))
+    with pytest.raises(EdgevoiceError, match="the encoder gives durations .* compress the voice again"):
+        replace(speaker, stages=stages).say(2, 8)
+
+
+def test_a_duration_too_few_is_refused_and_one_of_ten_seconds_spoken() -> None:
+    def encoder(change: Callable[[Float], Float]) -> Speaker:
+        speaker = fakes()
+
+        def changed(phonemes: Ids, noise: Float) -> list[Float]:
+            hidden, durations = encode(phonemes, noise)
+            return [hidden, change(durations)]
+
+        stages = replace(speaker.stages, encoder=Fake(("phonemes", "noise"), changed))
+        return replace(speaker, stages=stages)
+
+    with pytest.raises(EdgevoiceError, match="the encoder gives durations"):
+        encoder(lambda durations: durations[:, :-1]).say(2, 8)
+    assert len(encoder(lambda durations: np.full_like(durations, 800)).say(64, 64)) == 60 * 800 * HOP
 
 
 @pytest.mark.parametrize(
