@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import glob
 import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from edgevoice import staging
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import SCHEMA, STAGES, File, Manifest, StageName, Variant
 
@@ -115,18 +114,13 @@ def write(path: str | Path, manifest: Manifest, sources: Mapping[str, Path]) -> 
 
 def _write(target: Path, manifest: Manifest, sources: Mapping[str, Path]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.new-*"):  # what a killed run has left
-        shutil.rmtree(left, ignore_errors=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
-    try:
-        files = {name: _copy(source, staging / name) for name, source in sources.items()}
+    with staging.beside(target) as folder:
+        files = {name: _copy(source, folder / name) for name, source in sources.items()}
         manifest = msgspec.structs.replace(manifest, files=files)
-        write_synced(staging / MANIFEST, encode(manifest))
-        staging.chmod(0o755)
-        read(staging)
-        replace_folder(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        write_synced(folder / MANIFEST, encode(manifest))
+        folder.chmod(0o755)
+        read(folder)
+        replace_folder(folder, target)
 
 
 def refuse_foreign(target: Path) -> None:
@@ -151,12 +145,13 @@ def replace_folder(new: Path, target: Path) -> None:
     if not target.exists():
         os.rename(new, target)
     elif not _exchange(new, target):
-        old = new.with_name(new.name + ".old")
-        os.rename(target, old)
+        old = new.with_name(new.name + staging.OLD)
         try:
+            os.rename(target, old)
             os.rename(new, target)
-        except OSError:
-            os.rename(old, target)
+        except BaseException:  # an interrupt or a signal's SystemExit falls between the two as well
+            if old.exists() and not target.exists():
+                os.rename(old, target)
             raise
         shutil.rmtree(old, ignore_errors=True)
     sync_folder(target.parent)

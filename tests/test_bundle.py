@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgevoice import bundle
+from edgevoice import bundle, staging
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import (
     SCHEMA,
@@ -266,6 +266,58 @@ def test_where_names_cannot_be_exchanged_it_is_replaced_too(
     monkeypatch.setattr(bundle, "_exchange", lambda *_: False)
     assert rewrite(ben, anna).manifest.voice.name == "ben"
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, OSError])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_stop_between_two_renames_brings_the_old_bundle_back(
+    anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], late: bool
+) -> None:
+    ben, rename = make(tmp_path / "ben", "ben"), os.rename
+    before = names(tmp_path)
+
+    def stopped(source: Path, target: Path) -> None:
+        if late:
+            rename(source, target)
+        if target == anna and not source.name.endswith(".old"):
+            raise stop
+        if not late:
+            rename(source, target)
+
+    monkeypatch.setattr(bundle, "_exchange", lambda *_: False)
+    monkeypatch.setattr(os, "rename", stopped)
+    with pytest.raises(EdgevoiceError if stop is OSError else stop):
+        rewrite(ben, anna)
+    monkeypatch.setattr(os, "rename", rename)
+    assert bundle.read(anna).manifest.voice.name == ("ben" if late else "anna")
+    rewrite(ben, anna)
+    assert names(tmp_path) == before
+
+
+def test_a_bundle_that_a_killed_run_had_moved_away_comes_back_first(anna: Path, tmp_path: Path) -> None:
+    os.rename(anna, tmp_path / ".anna.new-a1b2c3d4.staging.old")
+    (tmp_path / ".anna.new-a1b2c3d4.staging").mkdir()
+    manifest = bundle.read(make(tmp_path / "ben", "ben")).manifest
+    before = names(tmp_path)
+    with pytest.raises(EdgevoiceError, match="cannot write"):
+        bundle.write(anna, manifest, {"text.json": tmp_path / "gone"})
+    assert bundle.read(anna).manifest.voice.name == "anna"
+    assert names(tmp_path) - before == {"anna"}
+    assert not [name for name in names(tmp_path) if name.startswith(".anna")]
+
+
+def test_writing_leaves_other_names_and_living_writers_alone(tmp_path: Path) -> None:
+    theirs = [".b2.new-test.work", ".b2.new-test.new-a1b2c3d4.staging", ".b22.new-a1b2c3d4.staging"]
+    for name in theirs:
+        (tmp_path / name).mkdir()
+    left = tmp_path / ".b2.new-a1b2c3d4.staging"
+    left.mkdir()
+    with staging.beside(tmp_path / "b2") as living:
+        assert not left.exists()
+        (living / "part").write_text("x")
+        make(tmp_path / "b2")
+        assert (living / "part").exists()
+    assert names(tmp_path) == {*theirs, "b2", "b2.sources"}
 
 
 def test_a_link_to_a_bundle_stays_a_link(anna: Path, tmp_path: Path) -> None:
