@@ -20,11 +20,21 @@ def arena_bytes(model: Path, feeds: Feeds) -> int:
     shapes = {name: [str(values.dtype), list(values.shape)] for name, values in feeds.items()}
     command = [sys.executable, "-m", "compress.footprint", str(model), json.dumps(shapes)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_SECONDS,
+        )
     except subprocess.TimeoutExpired:
-        raise EdgevoiceError(f"{model} did not end one run within {LIMIT_SECONDS} s") from None
+        raise EdgevoiceError(
+            f"cannot measure the memory of {model}: one run did not end within {LIMIT_SECONDS} s"
+        ) from None
     if done.returncode != 0:
-        raise EdgevoiceError(f"cannot measure the memory of {model}: {done.stderr.strip().splitlines()[-1]}")
+        reason = done.stderr.strip().splitlines() or [f"the process ended with status {done.returncode}"]
+        raise EdgevoiceError(f"cannot measure the memory of {model}: {reason[-1]}")
     return int(done.stdout)
 
 

@@ -12,6 +12,8 @@ from targets.profile import MIB, Target
 READING = "reading"
 ESTIMATE = "estimate"
 
+LIMIT_SECONDS = 120
+
 # Imports what every ONNX Runtime process imports and prints its resident memory in kB. Run with `python -c`.
 MEASURE = (
     "import numpy, onnxruntime; "
@@ -53,9 +55,19 @@ def of(target: Target) -> Overhead:
 
 def measure() -> Overhead:
     """Reads the CPU overhead on this machine in a fresh interpreter (Linux only; a second or so)."""
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURE], capture_output=True, text=True, timeout=120, check=False
-    )
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TargetError(
+            f"the runtime's memory cannot be read: the process did not end within {LIMIT_SECONDS} s"
+        ) from None
     if run.returncode != 0 or not run.stdout.strip().isdigit():
         raise TargetError(
             "the runtime's memory cannot be read here: it needs Linux and onnxruntime installed"

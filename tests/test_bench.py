@@ -136,3 +136,9 @@ def test_timed_engines_add_up_their_time() -> None:
     before = timed.seconds
     assert timed.run({"x": 1}) == [{"x": 1}]  # type: ignore[dict-item]
     assert timed.seconds > before
+
+
+def test_a_process_that_fails_without_a_word_or_by_a_nameless_signal_says_so() -> None:
+    assert "SIGKILL" in bench._failure(-9, "")
+    assert "died of signal 40" in bench._failure(-40, "")
+    assert bench._failure(3, " ") == "the measured process ended with status 3"

@@ -97,10 +97,18 @@ def _worker(bundle: Path, threads: int, runs: int) -> dict[str, Any]:
 
 def _failure(status: int, errors: str) -> str:
     if status < 0:
-        killed = signal.Signals(-status).name
+        killed = _signal(-status)
         return f"the measured process died of {killed}: is the memory enough? See `edgevoice plan`"
     lines = errors.strip().splitlines()
     return lines[-1] if lines else f"the measured process ended with status {status}"
+
+
+def _signal(number: int) -> str:
+    """Its name; the real-time signals between the first and the last have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def table(report: Report) -> str:
