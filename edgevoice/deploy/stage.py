@@ -30,6 +30,7 @@ class Plan:
 def plan(source: bundle.Bundle, folder: Folder) -> Plan:
     wanted = source.manifest.files
     held = dict(_held({record.sha256 for record in wanted.values()}, folder))
+    held = {digest: file for digest, file in held.items() if _links(file, folder)}
     links = {name: held[record.sha256] for name, record in wanted.items() if record.sha256 in held}
     copies = tuple(name for name in wanted if name not in links)
     return Plan(
@@ -88,10 +89,22 @@ def _held(wanted: set[str], folder: Folder) -> Iterator[tuple[str, Path]]:
                 yield record.sha256, release.file(file)
 
 
+def _links(file: Path, folder: Folder) -> bool:
+    """Whether ``file`` takes one more hard link: tried, because a file system without them does not say so."""
+    probe = folder.staging / ".link"
+    try:
+        os.link(file, probe)
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
+
+
 def _link(held: Path, destination: Path) -> None:
     try:
         os.link(held, destination)
-    except OSError:  # no hard links here, or too many: a copy serves as well
+    except OSError:  # none more since the plan was made: a copy serves as well
         _copy(held, destination)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,8 +102,15 @@ def test_without_hard_links_files_are_copied(
 
     monkeypatch.setattr(os, "link", refuse)
     put(one, root)
-    put(two, root)
+    free = shutil.disk_usage(root)
+    done = put(two, root)
+    assert (done.copied_bytes, done.linked_bytes) == (120_002, 0)
     assert speaking(root) == name_of(two)
+    rollback(root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free._replace(free=stage.SPARE_BYTES + 120_001))
+    shutil.rmtree(done.release.path)
+    with pytest.raises(EdgevoiceError, match="free and the release needs"):
+        put(two, root)
 
 
 def test_a_damaged_file_of_an_old_release_is_not_shared(one: Path, two: Path, root: Path) -> None:
