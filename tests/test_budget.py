@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import targets
-from edgevoice import budget, bundle
+from edgevoice import bench, budget, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import File, Manifest, Variant
 
@@ -63,3 +63,8 @@ def test_a_bundle_without_a_file_for_the_target_s_engine_says_how_to_make_one(ma
         EdgevoiceError, match=r"made for cpu, .* stage vocoder that TensorRT .*--target orin_nano_8gb"
     ):
         budget.of(found, ORIN)
+
+
+def test_the_plan_on_a_cpu_is_no_less_than_what_a_speaking_process_takes(tiny_bundle: Path) -> None:
+    peak = bench._worker(tiny_bundle, 1, 0)["peak_mib"] * (1 << 20)
+    assert peak <= budget.of(bundle.read(tiny_bundle).manifest, CPU).total_bytes <= 1.5 * peak

@@ -90,7 +90,7 @@ def _held(wanted: set[str], folder: Folder) -> Iterator[tuple[str, Path]]:
 
 
 def _links(file: Path, folder: Folder) -> bool:
-    """Whether ``file`` takes one more hard link: tried, because a file system without them does not say so."""
+    """Whether ``file`` takes one more hard link: tried, for a file system without them does not say so."""
     probe = folder.staging / ".link"
     try:
         os.link(file, probe)

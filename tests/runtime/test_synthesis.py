@@ -301,7 +301,7 @@ def test_durations_that_no_memory_would_hold_are_refused(broken: float) -> None:
 
     speaker = fakes()
     stages = replace(speaker.stages, encoder=Fake(("phonemes", "noise"), mistaken))
-    with pytest.raises(EdgevoiceError, match="the encoder gives durations .* compress the voice again"):
+    with pytest.raises(EdgevoiceError, match=r"the encoder gives durations .* compress the voice again"):
         replace(speaker, stages=stages).say(2, 8)
 
 
