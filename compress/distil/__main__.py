@@ -18,6 +18,10 @@ def run(
     stage: Annotated[str, typer.Argument(help="vocoder, acoustic, encoder, or text (the last two as one)")],
     labels: Annotated[Path, typer.Argument(help="folder made by compress.labels")],
     folder: Annotated[Path, typer.Argument(help="where checkpoints and curves go")],
+    voice: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="the labels' teacher, where the recipe prunes its own stage"),
+    ] = None,
     shards: Annotated[Optional[int], typer.Option(help="use only so many label shards")] = None,  # noqa: UP045
     grow: Annotated[bool, typer.Option(help="go on although there are more labels now")] = False,
     until: Annotated[Optional[int], typer.Option(help="stop at this step; a later run goes on")] = None,  # noqa: UP045
@@ -32,11 +36,13 @@ def run(
     from compress.distil.tasks import make_task
     from compress.distil.train import train
     from compress.labels.store import Labels
+    from compress.teachers import read
 
     torch.set_num_threads(threads)
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
-    task = make_task(read_recipe(recipe), stage, Labels(labels, shards))
+    teacher = None if voice is None else read(voice)
+    task = make_task(read_recipe(recipe), stage, Labels(labels, shards), teacher)
     train(task, folder, Fabric(accelerator=accelerator, devices=devices), grow, until, lambda: bool(asked))
 
 

@@ -78,9 +78,14 @@ class AcousticStage:
 
 @dataclass(frozen=True)
 class EncoderStage:
-    """``hidden``: channels for the acoustic student, 0 for the teacher's own hidden states."""
+    """``hidden``: channels for the acoustic student, 0 for the teacher's own hidden states.
+
+    ``keep``: instead of a new student, the teacher's own text encoder with this part of the channels in its
+    feed-forward layers; of the other keys only those of the durations count then.
+    """
 
     hidden: int = 0
+    keep: float = 0.0
     width: int = 192
     expansion: float = 2.0
     kernels: tuple[int, ...] = (5, 5, 5, 5, 5, 5)
@@ -89,6 +94,17 @@ class EncoderStage:
     duration_width: int = 96
     duration_kernels: tuple[int, ...] = (5, 5, 5)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=10_000, items=32))
+
+    def __post_init__(self) -> None:
+        _refuse_ratio("encoder", self.keep)
+
+
+def _refuse_ratio(stage: str, keep: float) -> None:
+    if not 0 <= keep <= 1:
+        raise EdgevoiceError(
+            f"distil.{stage}.keep must be above 0 and at most 1, the part that stays, or left out for a new "
+            f"student; it is {keep:g}"
+        )
 
 
 @dataclass(frozen=True)

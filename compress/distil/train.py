@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from compress.distil import checkpoint
 from compress.distil.config import Schedule, recipe_key
-from compress.distil.tasks.base import Task
+from compress.distil.tasks.base import Task, blank
 from edgevoice.errors import EdgevoiceError
 
 LINE_SECONDS = 30.0
@@ -72,8 +72,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     identity = checkpoint.Identity(recipe_key(task.stage), task.labels.info.key, task.labels.shards)
 
+    state = checkpoint.load(folder)
     torch.manual_seed(schedule.seed)
-    student = task.student()
+    student = task.student() if state is None else blank(task)
     average = {name: value.detach().clone() for name, value in student.state_dict().items()}
     optimiser = torch.optim.AdamW(
         student.parameters(), schedule.rate, betas=(0.8, 0.99), weight_decay=schedule.weight_decay, fused=True
@@ -81,7 +82,6 @@ def train(
     model, optimiser = fabric.setup(student, optimiser)
     progress = Progress()
 
-    state = checkpoint.load(folder)
     if state is not None:
         if grow:
             state["identity"]["shards"] = identity.shards

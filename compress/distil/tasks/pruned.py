@@ -1,0 +1,90 @@
+"""Tasks whose students are a teacher's own stages with channels taken out; the students' losses mend them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compress.distil.config import EncoderStage
+from compress.distil.tasks.piper import EncoderTask
+from compress.labels.store import Labels
+from compress.prune.encoder import TeacherEncoder, TeacherEncoderConfig
+from compress.prune.importance import Fisher, kept, thin
+from compress.prune.read_encoder import read_config, read_encoder
+from compress.staged import StagedVoice
+from edgevoice.errors import EdgevoiceError
+
+SAMPLES = 32
+"""Utterances, or segments, that a channel's worth is found on."""
+
+NUDGE = 1e-3
+"""How far outputs are moved at random to see what the loss makes of it: at no distance it has no slope."""
+
+FAR = 0.05
+"""Relative distance between a teacher's answer and its label in half precision that no rounding explains."""
+
+
+def required(voice: StagedVoice | None, stage: str) -> StagedVoice:
+    if voice is None:
+        raise EdgevoiceError(f"distil.{stage}.keep prunes the teacher's own {stage}: name the voice's file")
+    return voice
+
+
+def refuse_other(ours: Tensor, label: Tensor, voice: StagedVoice, labels: Labels) -> None:
+    """Labels of another voice are an `EdgevoiceError`."""
+    if ours.shape != label.shape or not float((ours - label).norm() / label.norm()) < FAR:
+        raise EdgevoiceError(f"{labels.root} holds labels of another teacher than {voice.name}")
+
+
+class PrunedEncoderTask(EncoderTask):
+    """Phonemes to the teacher's hidden states by its own pruned text encoder; durations by a new head."""
+
+    def __init__(self, stage: EncoderStage, labels: Labels, voice: StagedVoice | None) -> None:
+        super().__init__(stage, labels)
+        self.voice = required(voice, "encoder")
+        self._timing: dict[str, Any] = {
+            "duration_width": stage.duration_width,
+            "duration_kernels": stage.duration_kernels,
+            "duration_expansion": stage.expansion,
+            "noise": self.config.noise,
+        }
+
+    def blank(self) -> TeacherEncoder:
+        """Of the student's shape, its weights to be loaded."""
+        return TeacherEncoder(
+            self._pruned(read_config(self.voice.stages["encoder"].model, self.voice.name, **self._timing))
+        )
+
+    def student(self) -> TeacherEncoder:  # type: ignore[override]
+        """Pruned anew each time, the same for the same labels."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.stage.schedule.seed)
+            encoder = read_encoder(self.voice.stages["encoder"].model, self.voice.name, **self._timing)
+            self._refuse_other(encoder)
+            worth = Fisher(encoder, self._nudges(encoder))
+        example = {name: value[:1] for name, value in self.batch(0).items() if name in ("phonemes", "noise")}
+        thin(encoder, example, encoder.widened, self.stage.keep, worth)
+        encoder.config = self._pruned(encoder.config)
+        return encoder.train()
+
+    def _pruned(self, config: TeacherEncoderConfig) -> TeacherEncoderConfig:
+        return replace(config, filters=tuple(kept(filters, self.stage.keep) for filters in config.filters))
+
+    @torch.no_grad()
+    def _refuse_other(self, encoder: TeacherEncoder) -> None:
+        row = {name: torch.from_numpy(value)[None] for name, value in self._row(0).items()}
+        refuse_other(encoder(row["phonemes"], row["noise"])[0], row["hidden"], self.voice, self.labels)
+
+    def _nudges(self, encoder: TeacherEncoder) -> Iterator[Tensor]:
+        """For each sample, the loss between the encoder's states and the same a little elsewhere."""
+        items = self.stage.schedule.items
+        for sample in range(SAMPLES):
+            batch = self.batch(sample // items, sample % items, items)
+            with torch.no_grad():
+                hidden, durations = encoder(batch["phonemes"], batch["noise"])
+            batch["hidden"] = hidden + NUDGE * torch.randn_like(hidden)
+            yield self.loss(encoder, {**batch, "durations": durations}, 0)[0]
