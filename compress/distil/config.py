@@ -51,8 +51,13 @@ class VocoderLoss:
 
 @dataclass(frozen=True)
 class VocoderStage:
-    """``harmonics``: for a teacher with a sine source, how many of them drive the student."""
+    """``harmonics``: for a teacher with a sine source, how many of them drive the student.
 
+    ``keep``: instead of a new student, the teacher's own HiFi-GAN with this part of its channels; of the
+    other keys only those of loss and schedule count then.
+    """
+
+    keep: float = 0.0
     width: int = 256
     expansion: float = 3.0
     input_kernel: int = 5
@@ -62,6 +67,9 @@ class VocoderStage:
     harmonics: int = 0
     loss: VocoderLoss = field(default_factory=VocoderLoss)
     schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        _refuse_ratio("vocoder", self.keep)
 
 
 @dataclass(frozen=True)

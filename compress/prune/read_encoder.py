@@ -18,21 +18,20 @@ from torch import Tensor
 from compress import surgery
 from compress.prune.encoder import TeacherEncoder, TeacherEncoderConfig
 from compress.prune.walk import (
+    Arrays,
     Unrecognised,
     above,
     affine_pairs,
-    bias,
+    convolution,
     nearest_above,
     nearest_below,
     only,
     scalar,
-    weight,
 )
 from compress.teachers.staged import session
 from edgevoice.errors import EdgevoiceError
 
 TOLERANCE = 1e-4
-Arrays = dict[str, NDArray[Any]]
 
 
 def read_config(model: onnx.ModelProto, name: str, **timing: Any) -> TeacherEncoderConfig:
@@ -69,7 +68,7 @@ def _read(graph: gs.Graph, timing: dict[str, Any]) -> tuple[TeacherEncoderConfig
     nodes = [node for node in graph.nodes if id(node) in before]
     head = only(nearest_above(hidden, "Conv"), "the projection to means and deviations")
     softmaxes = [node for node in nodes if node.op == "Softmax"]
-    arrays = {"symbols.weight": _symbols(nodes), **_convolution("head", head)}
+    arrays = {"symbols.weight": _symbols(nodes), **convolution("head", head)}
     for number, softmax in enumerate(softmaxes):
         arrays |= _layer(f"layers.{number}", softmax, nodes)
     width = arrays["symbols.weight"].shape[1]
@@ -125,12 +124,12 @@ def _layer(place: str, softmax: gs.Node, nodes: list[gs.Node]) -> Arrays:
     return {
         f"{place}.attention.near_key": near_key,
         f"{place}.attention.near_value": near_value,
-        **_convolution(f"{place}.attention.query", query),
-        **_convolution(f"{place}.attention.key", key),
-        **_convolution(f"{place}.attention.value", value),
-        **_convolution(f"{place}.attention.join", join),
-        **_convolution(f"{place}.widen", widen),
-        **_convolution(f"{place}.narrow", narrow),
+        **convolution(f"{place}.attention.query", query),
+        **convolution(f"{place}.attention.key", key),
+        **convolution(f"{place}.attention.value", value),
+        **convolution(f"{place}.attention.join", join),
+        **convolution(f"{place}.widen", widen),
+        **convolution(f"{place}.narrow", narrow),
     }
 
 
@@ -140,13 +139,6 @@ def _is_conv(found: object) -> bool:
 
 def _is_table(found: object) -> bool:
     return isinstance(found, np.ndarray) and found.ndim == 3
-
-
-def _convolution(place: str, conv: gs.Node) -> Arrays:
-    shift = bias(conv)
-    if shift is None:
-        raise Unrecognised("a convolution without a bias")
-    return {f"{place}.weight": weight(conv), f"{place}.bias": shift}
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from compress import surgery
 from edgevoice.errors import EdgevoiceError
 
 T = TypeVar("T")
-CONVOLUTIONS = ("Conv", "ConvTranspose")
+Arrays = dict[str, NDArray[Any]]
 _CARRIERS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Pad", "Slice", "Identity", "Cast", "Div", "Mul")
 _BARRIERS = ("Shape", "Conv", "ConvTranspose", "MatMul", "Softmax")
 
@@ -103,3 +103,11 @@ def weight(conv: gs.Node) -> NDArray[np.float32]:
 
 def bias(conv: gs.Node) -> NDArray[np.float32] | None:
     return np.asarray(conv.inputs[2].values, np.float32) if len(conv.inputs) > 2 else None
+
+
+def convolution(place: str, conv: gs.Node) -> Arrays:
+    """Weight and bias under the names that torch gives them in a layer called ``place``."""
+    shift = bias(conv)
+    if shift is None:
+        raise Unrecognised("a convolution without a bias")
+    return {f"{place}.weight": weight(conv), f"{place}.bias": shift}

@@ -22,6 +22,7 @@ from compress import teachers  # noqa: E402
 from compress.distil import checkpoint  # noqa: E402
 from compress.distil.config import DistilConfig, EncoderStage, Schedule, from_table, recipe_key  # noqa: E402
 from compress.distil.tasks import make_task  # noqa: E402
+from compress.distil.tasks import pruned as pruned_tasks  # noqa: E402
 from compress.distil.tasks.base import blank  # noqa: E402
 from compress.distil.tasks.pruned import PrunedEncoderTask  # noqa: E402
 from compress.distil.train import train  # noqa: E402
@@ -38,8 +39,9 @@ DATA_DEPENDENT = {"NonZero", "GatherND", "ScatterND", "Loop", "If", "Scan", "Ran
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks this small lose more than they gain by sharing their work among threads."""
+    monkeypatch.setattr(pruned_tasks, "SAMPLES", 8)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -19,7 +19,7 @@ def make_task(config: DistilConfig, stage: str, labels: Labels, voice: StagedVoi
     """
     from compress.distil.tasks.kokoro import DrivenVocoderTask, TextTask
     from compress.distil.tasks.piper import AcousticTask, EncoderTask
-    from compress.distil.tasks.pruned import PrunedEncoderTask
+    from compress.distil.tasks.pruned import PrunedEncoderTask, PrunedVocoderTask
     from compress.distil.tasks.vocoder import VocoderTask
 
     needed = ("encoder", "acoustic") if stage == "text" else (stage,)
@@ -31,10 +31,7 @@ def make_task(config: DistilConfig, stage: str, labels: Labels, voice: StagedVoi
         wanted = "acoustic and encoder one by one" if sampled else "text"
         raise EdgevoiceError(f"labels of {labels.info.teacher} train {wanted}, not {stage}")
     if stage == "text" and config.encoder and config.acoustic:
-        if config.encoder.keep:
-            raise EdgevoiceError(
-                f"distil.encoder.keep: {labels.info.teacher} has no encoder that can be pruned; leave it out"
-            )
+        _refuse_keep("encoder", config.encoder.keep, labels)
         return TextTask(config.acoustic, config.encoder, labels)
     if stage == "acoustic" and config.acoustic:
         return AcousticTask(config.acoustic, labels)
@@ -43,7 +40,17 @@ def make_task(config: DistilConfig, stage: str, labels: Labels, voice: StagedVoi
             return PrunedEncoderTask(config.encoder, labels, voice)
         return EncoderTask(config.encoder, labels)
     assert config.vocoder is not None
+    if config.vocoder.keep and not config.vocoder.harmonics:
+        return PrunedVocoderTask(config.vocoder, labels, voice)
     if config.vocoder.harmonics:
+        _refuse_keep("vocoder", config.vocoder.keep, labels)
         components = config.acoustic.latents if config.acoustic else 0
         return DrivenVocoderTask(config.vocoder, labels, components)
     return VocoderTask(config.vocoder, labels)
+
+
+def _refuse_keep(stage: str, keep: float, labels: Labels) -> None:
+    if keep:
+        raise EdgevoiceError(
+            f"distil.{stage}.keep: {labels.info.teacher} has no {stage} that can be pruned; leave keep out"
+        )
