@@ -10,8 +10,7 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-GRAIN = 8
-"""Channels are kept in eights, which vector units and tensor cores work in."""
+from compress.prune.ratio import kept
 
 
 class Fisher(tp.importance.Importance):  # type: ignore[misc]  # the library has no types
@@ -53,12 +52,6 @@ def _effect(layer: nn.Conv1d | nn.ConvTranspose1d) -> Tensor:
     if shift is not None and shift.grad is not None:
         effect += shift.detach() * shift.grad
     return effect
-
-
-def kept(channels: int, keep: float) -> int:
-    """How many of ``channels`` stay at the ratio ``keep``; few channels are counted one by one."""
-    grain = GRAIN if channels >= 4 * GRAIN else 1
-    return min(channels, max(grain, round(channels * keep / grain) * grain))
 
 
 @torch.enable_grad()  # the library follows gradients

@@ -27,7 +27,8 @@ from compress.distil.tasks.base import blank  # noqa: E402
 from compress.distil.tasks.pruned import PrunedEncoderTask  # noqa: E402
 from compress.distil.train import train  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
-from compress.prune.importance import Fisher, kept, thin  # noqa: E402
+from compress.prune.importance import Fisher, thin  # noqa: E402
+from compress.prune.ratio import kept  # noqa: E402
 from compress.prune.read_encoder import read_encoder  # noqa: E402
 from compress.staged import StagedVoice  # noqa: E402
 from compress.students.export import export  # noqa: E402

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,9 +12,10 @@ from compress.distil.config import EncoderStage, VocoderStage
 from compress.distil.tasks.piper import EncoderTask
 from compress.distil.tasks.vocoder import VocoderTask
 from compress.labels.store import Labels
-from compress.prune.encoder import TeacherEncoder, TeacherEncoderConfig
-from compress.prune.hifigan import HiFiGan, HiFiGanConfig
-from compress.prune.importance import Fisher, kept, thin
+from compress.prune.encoder import TeacherEncoder
+from compress.prune.hifigan import HiFiGan
+from compress.prune.importance import Fisher, thin
+from compress.prune.ratio import thinner_encoder, thinner_hifigan
 from compress.prune.read_encoder import read_config, read_encoder
 from compress.prune.read_hifigan import read_hifigan, read_hifigan_config
 from compress.staged import StagedVoice
@@ -61,9 +61,9 @@ class PrunedEncoderTask(EncoderTask):
 
     def blank(self) -> TeacherEncoder:
         """Of the student's shape, its weights to be loaded."""
-        return TeacherEncoder(
-            self._pruned(read_config(self.voice.stages["encoder"].model, self.voice.name, **self._timing))
-        )
+        model = self.voice.stages["encoder"].model
+        config = read_config(model, self.voice.name, **self._timing)
+        return TeacherEncoder(thinner_encoder(config, self.stage.keep))
 
     def student(self) -> TeacherEncoder:  # type: ignore[override]
         """Pruned anew each time, the same for the same labels."""
@@ -74,11 +74,8 @@ class PrunedEncoderTask(EncoderTask):
             worth = Fisher(encoder, self._nudges(encoder))
         example = {name: value[:1] for name, value in self.batch(0).items() if name in ("phonemes", "noise")}
         thin(encoder, example, encoder.widened, self.stage.keep, worth)
-        encoder.config = self._pruned(encoder.config)
+        encoder.config = thinner_encoder(encoder.config, self.stage.keep)
         return encoder.train()
-
-    def _pruned(self, config: TeacherEncoderConfig) -> TeacherEncoderConfig:
-        return replace(config, filters=tuple(kept(filters, self.stage.keep) for filters in config.filters))
 
     @torch.no_grad()
     def _refuse_other(self, encoder: TeacherEncoder) -> None:
@@ -110,7 +107,7 @@ class PrunedVocoderTask(VocoderTask):
     def blank(self) -> HiFiGan:
         """Of the student's shape, its weights to be loaded."""
         model = self.voice.stages["vocoder"].model
-        return HiFiGan(self._pruned(read_hifigan_config(model, self.voice.name)))
+        return HiFiGan(thinner_hifigan(read_hifigan_config(model, self.voice.name), self.stage.keep))
 
     def student(self) -> HiFiGan:  # type: ignore[override]
         """Pruned anew each time, the same for the same labels."""
@@ -121,15 +118,8 @@ class PrunedVocoderTask(VocoderTask):
             worth = Fisher(vocoder, self._nudges(vocoder))
         example = {"latents": self.batch(0, 0, self.stage.schedule.items)["latents"]}
         thin(vocoder, example, vocoder.widened, self.stage.keep, worth)
-        vocoder.config = self._pruned(vocoder.config)
+        vocoder.config = thinner_hifigan(vocoder.config, self.stage.keep)
         return vocoder.train()
-
-    def _pruned(self, config: HiFiGanConfig) -> HiFiGanConfig:
-        channels, inner = (
-            tuple(kept(count, self.stage.keep) for count in counts)
-            for counts in (config.channels, config.inner)
-        )
-        return replace(config, channels=channels, inner=inner)
 
     @torch.no_grad()
     def _refuse_other(self, vocoder: HiFiGan) -> None:
