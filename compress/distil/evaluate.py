@@ -1,16 +1,19 @@
-"""``python -m compress.distil.evaluate RECIPE LABELS RUN REFERENCE``: a vocoder against its teacher.
+"""``python -m compress.distil.evaluate RECIPE LABELS RUN REFERENCE``: students against their teacher.
 
 REFERENCE holds the teacher's answers to held-out sentences (``python -m compress.labels TEACHER REFERENCE
---held-out``). The student gets the teacher's own latents, so durations and noise are the same. Each call
-adds a line to ``evaluations.jsonl`` in RUN: the curve of quality against training time.
+--held-out``). ``--stages`` names the stages that students take over; RUN is the folder that holds a run for
+each (``RUN/vocoder``, ``RUN/acoustic``, ...), or for one stage its run itself. Durations and noise are the
+teacher's own. Each call adds a line to ``evaluations.jsonl`` in RUN: the curve of quality against training
+time, whose ``step`` and ``seconds`` are sums over the stages.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
@@ -19,61 +22,102 @@ from numpy.typing import NDArray
 from compress.distil.config import read_recipe
 from edgevoice.errors import EdgevoiceError
 
+NAME = "evaluations.jsonl"
+
 
 def evaluate(
-    recipe: Path, labels: Path, folder: Path, reference: Path, count: int, groups: list[str]
+    recipe: Path,
+    labels: Path,
+    folder: Path,
+    reference: Path,
+    count: int,
+    groups: list[str],
+    stages: list[str],
+    teacher: Path | None = None,
 ) -> dict[str, Any]:
-    """Measures of the run's averaged weights over the first ``count`` utterances, with intervals."""
-    import torch
-
+    """Measures of the runs' averaged weights over the first ``count`` utterances, with intervals."""
     from calibration.measures import compare
-    from compress.distil import checkpoint
+    from compress.distil import trained
+    from compress.distil.chain import make_chain
     from compress.distil.tasks import make_task
-    from compress.distil.tasks.vocoder import VocoderTask
     from compress.labels.store import Labels
-    from compress.students.export import load_average
+    from compress.labels.teacher import require_teacher
+    from compress.teachers import read
+    from compress.teachers.staged import StagedTeacher
 
-    state = checkpoint.load(folder)
-    if state is None:
-        raise EdgevoiceError(f"{folder} holds no checkpoint; train first")
-    trained = make_task(read_recipe(recipe), "vocoder", Labels(labels))
-    assert isinstance(trained, VocoderTask)
-    student = load_average(trained.student(), state)
-    said = Labels(reference)
-    trained.labels = said
-    theirs: list[NDArray[Any]] = []
-    ours: list[NDArray[Any]] = []
-    for index in range(min(count, len(said))):
-        inputs = trained.drive(index, 0, said.entries[index].frames)
-        with torch.no_grad():
-            tensors = {name: torch.from_numpy(value)[None] for name, value in inputs.items()}
-            ours.append(trained.overlap_add(student(**tensors))[0].numpy())
-        theirs.append(said.read(index, ["audio"])["audio"].astype(np.float32) * trained.scale)
-    figures = compare(theirs, ours, said.info.sample_rate, groups).figures
+    config, seen, said = read_recipe(recipe), Labels(labels), Labels(reference)
+    tasks = {stage: make_task(config, stage, seen) for stage in stages}
+    found = {stage: trained.from_run(task, stage, _run(folder, stage)) for stage, task in tasks.items()}
+    voice = read(teacher) if teacher else None
+    if voice is not None:
+        require_teacher(said, StagedTeacher(voice))
+    students = {stage: one.student for stage, one in found.items()}
+    chain = make_chain(students, said, voice, getattr(tasks.get("vocoder"), "basis", None))
+    numbers = range(min(count, len(said)))
+    scale = np.float32(said.info.full_scale / 32767.0)
+    theirs = [said.read(index, ["audio"])["audio"].astype(np.float32) * scale for index in numbers]
+    ours = [chain.say(index) for index in numbers]
+    texts = [said.entries[index].text for index in numbers]
+    figures = compare(theirs, ours, said.info.sample_rate, groups, texts).figures
+    figures = {**figures, **_timing(chain, said, numbers)}
     return {
-        "step": state["step"],
-        "seconds": round(state["seconds"]),
+        "stages": {stage: vars(one.card) for stage, one in found.items()},
+        "step": sum(one.card.steps for one in found.values()),
+        "seconds": round(sum(one.card.seconds for one in found.values())),
         "sentences": len(ours),
         "figures": {name: figure.json() for name, figure in figures.items()},
     }
 
 
+def _run(folder: Path, stage: str) -> Path:
+    from compress.distil import checkpoint
+
+    return folder if (folder / checkpoint.NAME).exists() else folder / stage
+
+
+def _timing(chain: Any, said: Any, numbers: range) -> Mapping[str, Any]:
+    """How far the student's own durations, which are not heard here, are from the teacher's."""
+    from calibration.measures import duration_error, mean
+
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    for index in numbers:
+        own = chain.durations(index)
+        if own is not None:
+            pairs.append((said.read(index, ["durations"])["durations"], own))
+    if not pairs:
+        return {}
+    errors = [duration_error(theirs, ours) for theirs, ours in pairs]
+    return {
+        "duration_frames": mean([error.mean for error in errors]),
+        "duration_total": mean([error.total for error in errors]),
+    }
+
+
 def run(
-    recipe: Annotated[Path, typer.Argument(help="the recipe that the run was trained by")],
-    labels: Annotated[Path, typer.Argument(help="the labels that it was trained on")],
-    folder: Annotated[Path, typer.Argument(help="the run's folder")],
+    recipe: Annotated[Path, typer.Argument(help="the recipe that the runs were trained by")],
+    labels: Annotated[Path, typer.Argument(help="the labels that they were trained on")],
+    folder: Annotated[Path, typer.Argument(help="the folder of the runs, or one run's folder")],
     reference: Annotated[Path, typer.Argument(help="the teacher's answers to held-out sentences")],
+    stages: Annotated[str, typer.Option(help="stages that are students, with commas between")] = "vocoder",
+    teacher: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="the voice, where one of its stages comes after a student"),
+    ] = None,
     count: Annotated[int, typer.Option(help="sentences")] = 50,
     groups: Annotated[str, typer.Option(help="measures, with commas between")] = "spectral,dnsmos",
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
 ) -> None:
-    """Print the measures, and keep them beside the checkpoint."""
+    """Print the measures, and keep them beside the runs."""
     import torch
 
+    from calibration.measures.compare import require
+
+    measures, replaced = groups.split(","), stages.split(",")
+    require(measures)
     torch.set_num_threads(threads)
-    result = evaluate(recipe, labels, folder, reference, count, groups.split(","))
+    result = evaluate(recipe, labels, folder, reference, count, measures, replaced, teacher)
     line = json.dumps(result)
-    with (folder / "evaluations.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / NAME).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     print(line)
 

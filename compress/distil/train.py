@@ -16,8 +16,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from compress.distil import checkpoint
-from compress.distil.config import Schedule, recipe_key
-from compress.distil.tasks.base import Task, blank
+from compress.distil.config import Schedule
+from compress.distil.tasks.base import Task, blank, task_key
 from edgevoice.errors import EdgevoiceError
 
 LINE_SECONDS = 30.0
@@ -70,7 +70,7 @@ def train(
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
-    identity = checkpoint.Identity(recipe_key(task.stage), task.labels.info.key, task.labels.shards)
+    identity = checkpoint.Identity(task_key(task), task.labels.info.key, task.labels.shards)
 
     state = checkpoint.load(folder)
     torch.manual_seed(schedule.seed)

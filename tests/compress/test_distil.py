@@ -29,6 +29,8 @@ from compress.distil.train import rate_at, train  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 
+torch.set_num_threads(1)  # threads that wait for each other on busy cores take ten times as long
+
 SCHEDULE = Schedule(steps=8, items=4, frames=20, rate=3e-3, warmup=2, save_every=3)
 CONFIG = DistilConfig(
     vocoder=VocoderStage(

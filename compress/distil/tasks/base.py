@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from compress.distil.config import recipe_key
 from compress.labels.store import Labels
 from edgevoice.errors import EdgevoiceError
 
@@ -32,6 +33,12 @@ def blank(task: Task) -> nn.Module:
     """A student to put trained weights into: of its shape, where its starting weights take long to make."""
     make: Callable[[], nn.Module] = getattr(task, "blank", task.student)
     return make()
+
+
+def task_key(task: Task) -> str:
+    """What a checkpoint of this task must agree with: the task's own ``key``, or that of its recipe table."""
+    key: str = getattr(task, "key", "") or recipe_key(task.stage)
+    return key
 
 
 class Segments:

@@ -12,12 +12,17 @@ from compress.distil.losses import spectral
 from compress.distil.tasks.base import Batch, Segments
 from compress.labels.store import Labels
 from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig
+from edgevoice.errors import EdgevoiceError
 
 
 class VocoderTask:
     """For vocoders driven by latents alone; others override `_config` and `drive`."""
 
     def __init__(self, stage: VocoderStage, labels: Labels) -> None:
+        if stage.n_fft < labels.info.hop:
+            raise EdgevoiceError(
+                f"distil.vocoder.n_fft {stage.n_fft} is below the teacher's hop of {labels.info.hop} samples"
+            )
         self.stage, self.labels = stage, labels
         self.config = self._config()
         self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed)

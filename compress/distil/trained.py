@@ -1,0 +1,64 @@
+"""Students that were trained: their averaged weights, and how far they got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from compress.distil import checkpoint
+from compress.distil.tasks.base import Task, blank, task_key
+from compress.labels.store import Labels
+from compress.students.export import load_average
+from edgevoice.errors import EdgevoiceError
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a student came to be.
+
+    ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: sound in those labels.
+    ``steps``, ``seconds``: of training, with the runs before whose weights it went on from.
+    """
+
+    recipe: str
+    labels: str
+    steps: int
+    seconds: float
+    hours: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    stage: str
+    student: nn.Module
+    card: Card
+
+
+def from_run(task: Task, stage: str, folder: Path) -> Trained:
+    """The student that ``folder`` holds, wherever its training stands.
+
+    No checkpoint there, or one of another recipe or of other labels, is an `EdgevoiceError`.
+    """
+    state = checkpoint.load(folder)
+    if state is None:
+        raise EdgevoiceError(f"{folder} holds no checkpoint; train the {stage} first")
+    shards = int(state["identity"]["shards"])
+    checkpoint.check(folder, state, checkpoint.Identity(task_key(task), task.labels.info.key, shards))
+    student = load_average(blank(task), state)
+    return Trained(stage, student, _card(state, task.labels))
+
+
+def _card(state: dict[str, Any], labels: Labels) -> Card:
+    identity = checkpoint.Identity(**state["identity"])
+    before = state.get("before", {"steps": 0, "seconds": 0.0})
+    seen = labels if labels.shards == identity.shards else Labels(labels.root, identity.shards)
+    return Card(
+        identity.recipe,
+        identity.labels,
+        int(state["step"]) + int(before["steps"]),
+        float(state["seconds"]) + float(before["seconds"]),
+        seen.seconds / 3600,
+    )
