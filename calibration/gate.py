@@ -44,18 +44,18 @@ class Thresholds:
     """Smallest PESQ."""
 
     @staticmethod
-    def from_dict(table: Mapping[str, Any]) -> Thresholds:
-        """Thresholds from a recipe's table: a number each, ``false`` turns one off; unknown keys are
-        refused."""
+    def from_dict(table: Mapping[str, Any], where: str = "gate") -> Thresholds:
+        """Thresholds from a recipe's table ``where``: a number each, ``false`` turns one off; unknown keys
+        are refused."""
         known = [entry.name for entry in fields(Thresholds)]
         for name, value in table.items():
             if name not in known:
                 raise EdgevoiceError(
-                    f"the recipe's [gate] has no threshold {name!r}: known are {', '.join(known)}"
+                    f"the recipe's [{where}] has no threshold {name!r}: known are {', '.join(known)}"
                 )
             if value is not False and (isinstance(value, bool) or not isinstance(value, (int, float))):
                 raise EdgevoiceError(
-                    f"the recipe's [gate] {name} is {value!r}: give a number, or false for none"
+                    f"the recipe's [{where}] {name} is {value!r}: give a number, or false for none"
                 )
         return Thresholds(**{n: None if v is False else float(v) for n, v in table.items()})
 

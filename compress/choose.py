@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,29 +38,38 @@ class Choice:
 
 @dataclass(frozen=True)
 class Settled:
-    """All stages' choices and how the voice sounds that they make."""
+    """All stages' choices and how the voice sounds that they make; ``files``: those that are not FP32."""
 
     choices: Mapping[StageName, Choice]
+    files: Mapping[StageName, Path]
     heard: Heard
     failed: tuple[str, ...]
     not_judged: tuple[str, ...]
 
 
-def settle(run: Measuring, rows: dict[StageName, list[Measured]]) -> Settled:
+def settle(
+    run: Measuring,
+    rows: dict[StageName, list[Measured]],
+    also: Callable[[Mapping[StageName, Path]], Sequence[str]] | None = None,
+) -> Settled:
     """Choose per stage, then judge the voice as a whole; while it fails, what loses most is left out.
 
-    Each stage may pass alone and the voice still fail, for the losses add up.
+    Each stage may pass alone and the voice still fail, for the losses add up. ``also``: a second judge of the
+    files that replace FP32, asked for its reasons where the first has none.
     """
     tensorrt = run.target.engine == "tensorrt"
     while True:
         choices = {stage: _for_tensorrt(row) if tensorrt else _for_cpu(row) for stage, row in rows.items()}
         smallest = {stage: choice.travelling[-1] for stage, choice in choices.items()}
         small = {s: row for s, row in smallest.items() if row.variant.precision != "fp32"}
-        heard = run.voice({s: row.path for s, row in small.items() if row.path}, "whole")
+        files = {s: row.path for s, row in small.items() if row.path}
+        heard = run.voice(files, "whole")
         verdict = run.verdict(heard)
         reasons = (*verdict.reasons, *heard.broken)
+        if also and small and not reasons:
+            reasons = tuple(also(files))
         if not small or not reasons:
-            return Settled(choices, heard, reasons, verdict.unmeasured)
+            return Settled(choices, files, heard, reasons, verdict.unmeasured)
         worst = max(small, key=lambda stage: _loss(small[stage]))
         out = small[worst]
         why = f"with the other stages' files it fails the gate: {reasons[0]}"

@@ -34,18 +34,33 @@ def compress(
     allow_worse: Annotated[
         bool, typer.Option("--allow-worse", help="Write the bundle even if it fails the recipe's gate.")
     ] = False,
+    training: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--training", help="Labels and runs of students, gone on with (default: OUTPUT.training)."
+        ),
+    ] = None,
+    as_trained: Annotated[
+        bool, typer.Option("--as-trained", help="Take the students of --training as they stand.")
+    ] = False,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--weights", help="Take students from this folder's STAGE.safetensors; train none."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Make a voice small for a device, and prove that it survived."""
     try:
         from compress import pipeline, summary
         from compress import recipe as recipes
+        from compress.distilled import Origin
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"compress needs {error.name}, which is not installed: {mend}") from None
     from targets import load
 
-    result = pipeline.compress(voice, load(target), recipes.load(recipe), output, texts, allow_worse, _say)
+    chosen, origin = recipes.load(recipe), Origin(training, as_trained, weights)
+    result = pipeline.compress(voice, load(target), chosen, output, texts, allow_worse, _say, origin)
     print(json.dumps(summary.to_dict(result), indent=1) if as_json else summary.table(result))
 
 

@@ -26,10 +26,16 @@ SEARCHING = 4
 
 @dataclass(frozen=True)
 class Corpus:
+    """``against``: what a student is held against its teacher on. ``labelling``: the user's own sentences
+    that students may learn from, or None where edgevoice's own are for that.
+    """
+
     calibration: tuple[str, ...]
     record: CalibrationRecord | None
     searching: tuple[str, ...]
     judging: tuple[str, ...]
+    against: tuple[str, ...] = ()
+    labelling: tuple[str, ...] | None = None
 
 
 def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
@@ -39,8 +45,10 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     """
     pool, unseen = _pools(draft.staged.language, texts)
     judging = tuple(unseen[: recipe.judge.sentences])
+    against = tuple(unseen[: recipe.judge.teacher_sentences]) if recipe.distil is not None else ()
+    labelling = None if texts is None else tuple(pool)
     if recipe.quantize is None:
-        return Corpus((), None, (), judging)
+        return Corpus((), None, (), judging, against, labelling)
     spoken = draft.staged.text
     phonemizer = text.phonemizer(spoken.phonemizers[0], spoken.language)
     phonemes = [phonemizer.phonemize(text.normalise(sentence, spoken.language)) for sentence in pool]
@@ -50,7 +58,7 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     record = require_fit(sentences, [phonemes[row] for row in chosen], phonemes, skipped)
     others = [line for row, line in enumerate(pool) if row not in set(chosen)]
     searching = tuple(sorted(others or sentences, key=len)[:SEARCHING])  # a short file is all calibrated on
-    return Corpus(tuple(sentences), record, searching, judging)
+    return Corpus(tuple(sentences), record, searching, judging, against, labelling)
 
 
 def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:

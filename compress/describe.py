@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from compress.against import Against
 from compress.choose import Choice, Settled
 from compress.draft import Draft, fp32_name
 from compress.measuring import Measuring, figure_of
@@ -21,7 +22,9 @@ from edgevoice.manifest import STAGES, StageName
 from targets import host
 
 
-def manifest_of(run: Measuring, settled: Settled, exactness: float) -> manifest.Manifest:
+def manifest_of(
+    run: Measuring, settled: Settled, exactness: float, failed: Sequence[str], against: Against | None
+) -> manifest.Manifest:
     """The manifest without its files' checksums, which the bundle's writer fills in."""
     draft, staged = run.draft, run.draft.staged
     return manifest.Manifest(
@@ -37,9 +40,15 @@ def manifest_of(run: Measuring, settled: Settled, exactness: float) -> manifest.
         phase=staged.phase,
         calibration=_calibration(run),
         quality={name: figure_of(figure, "FP32 stages") for name, figure in settled.heard.figures.items()},
-        failed_gate=list(settled.failed),
-        not_judged=list(settled.not_judged),
+        failed_gate=list(failed),
+        not_judged=_not_judged(settled, against),
+        against_teacher=against.described(settled.files) if against else None,
     )
+
+
+def _not_judged(settled: Settled, against: Against | None) -> list[str]:
+    missing = against.verdict(against.heard({}, "student")).unmeasured if against else ()
+    return [*settled.not_judged, *(f"{name} against the teacher" for name in missing)]
 
 
 def sources(draft: Draft, choices: Mapping[StageName, Choice]) -> dict[str, Path]:
@@ -83,6 +92,13 @@ def _calibration(run: Measuring) -> manifest.Calibration | None:
     )
 
 
+def _notes(run: Measuring, exactness: float) -> list[str]:
+    students = [name for name in STAGES if run.draft.staged.stages[name].trained]
+    whose = "teacher's own" if students else "FP32"
+    notes = [f"the {whose} stages equal the teacher's file {within(exactness)} at the same noise"]
+    return [*notes, f"students of the teacher's: {', '.join(students)}"] if students else notes
+
+
 def _provenance(run: Measuring, exactness: float) -> manifest.Provenance:
     machine = host.read()
     return manifest.Provenance(
@@ -92,5 +108,5 @@ def _provenance(run: Measuring, exactness: float) -> manifest.Provenance:
         target=run.target.id,
         host=f"{machine.cpu.model}, {machine.machine}",
         versions=versions(),
-        notes=[f"the FP32 stages equal the teacher's file {within(exactness)} at the same noise"],
+        notes=_notes(run, exactness),
     )

@@ -69,6 +69,7 @@ class Draft:
             noise=staged.noise,
             takes=[name for name in ("speaker", "emotion") if name in staged.takes],
             parameters=parameters(staged.model),
+            trained=staged.trained,
         )
 
     def stages(self, engines: Mapping[StageName, Engine] | None = None) -> Stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from calibration import samples
 from calibration.gate import Thresholds
 from calibration.measures.compare import require
 from compress import judge, teachers, verify
+from compress.against import Against
 from compress.choose import Settled, settle
-from compress.corpus import choose
+from compress.corpus import Corpus, choose
 from compress.describe import made_by, manifest_of, sources
-from compress.draft import prepare, speak
+from compress.distilled import Origin, refuse_unfit, student_of
+from compress.draft import Draft, prepare, speak
 from compress.measuring import Measuring
 from compress.recipe import Recipe
 from compress.workspace import Workspace
@@ -28,6 +30,8 @@ JUDGING_SEED = 2
 
 KEPT_SAMPLES = 3
 
+NO_STUDENTS = Origin()
+
 Say = Callable[[str], None]
 
 
@@ -37,7 +41,7 @@ class Result:
 
     ``exactness``: largest difference of the FP32 stages' waveform from the voice's own file, same noise;
     ``chunked``: of a run in chunks from a whole run. ``seeds_apart``: `judge.seeds_apart`, the scale of the
-    log-mel distances. ``gate``: what the recipe asks of the voice.
+    log-mel distances. ``gate``, ``student_gate``: what the recipe asks of the voice, and of a student.
     """
 
     bundle: bundle.Bundle
@@ -46,6 +50,7 @@ class Result:
     chunked: float
     seeds_apart: float
     gate: Thresholds
+    student_gate: Thresholds
 
 
 def compress(
@@ -56,59 +61,83 @@ def compress(
     texts: Path | None = None,
     allow_worse: bool = False,
     say: Say = lambda _: None,
+    origin: Origin = NO_STUDENTS,
 ) -> Result:
     """Make a bundle of ``voice`` for ``target`` at ``out``; results on the way are kept and used again.
 
     Raises `EdgevoiceError` for a voice, text or folder that will not do, a bundle that does not fit the
-    target, and, unless ``allow_worse``, one that fails the recipe's gate.
+    target, and, unless ``allow_worse``, one that fails the recipe's gates.
     """
     bundle.refuse_foreign(out)
+    origin.check(recipe)
     require(recipe.judge.measures)
     place = out.resolve()
     work = Workspace(place.with_name(f".{place.name}.work"), made_by())
     say(f"reading {voice.name}")
-    draft = prepare(teachers.read(voice), recipe, work)
-    corpus = choose(draft, recipe, texts)
-    spoken = speak(draft, corpus.judging, JUDGING_SEED)
-    run = Measuring(draft, recipe, target, corpus, spoken, work)
-    exactness, chunked = _verified(run)
-    said = verify.within(exactness), verify.within(chunked)
-    say(f"three stages, equal to the voice's own file {said[0]}; in chunks equal to a whole run {said[1]}")
-    settled = settle(run, run.stages())
-    if settled.failed and not allow_worse:
-        raise EdgevoiceError(
-            f"the voice did not survive: {'; '.join(settled.failed)} (--allow-worse writes it)"
-        )
-    made = manifest_of(run, settled, exactness)
+    teacher = prepare(teachers.read(voice), recipe, work if recipe.distil is None else work.inner("teacher"))
+    refuse_unfit(teacher.staged, recipe)
+    corpus = choose(teacher, recipe, texts)
+    exactness = _exactness(teacher, corpus, work)
+    say(f"three stages, equal to the voice's own file {verify.within(exactness)}")
+    draft = teacher
+    if recipe.distil is not None:
+        home = place.with_name(f"{place.name}.training")
+        draft = prepare(student_of(teacher.staged, recipe, origin, home, corpus, say), recipe, work)
+    run = Measuring(draft, recipe, target, corpus, speak(draft, corpus.judging, JUDGING_SEED), work)
+    chunked = _chunked(run)
+    say(f"in chunks equal to a whole run {verify.within(chunked)}")
+    against = None if draft is teacher else Against(run, teacher)
+    if against is not None:
+        say(f"judging the student against {voice.name} on {len(corpus.against)} sentences")
+        _require(against.reasons({}), allow_worse)
+    settled = settle(run, run.stages(), against.loses if against else None)
+    failed = (*settled.failed, *(against.reasons(settled.files) if against else ()))
+    _require(failed, allow_worse)
+    made = manifest_of(run, settled, exactness, failed, against)
     files = sources(draft, settled.choices)
     sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
     written = bundle.write(out, made, files)
-    _keep_samples(run, settled, written)
-    apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, spoken))
-    return Result(written, plan, exactness, chunked, float(apart), recipe.thresholds())
+    _keep_samples(run, settled, against, written)
+    apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, run.spoken))
+    gates = recipe.thresholds(), recipe.student_thresholds()
+    return Result(written, plan, exactness, chunked, float(apart), *gates)
 
 
-def _verified(run: Measuring) -> tuple[float, float]:
-    """The cut is checked on three sentences, the chunks on one."""
-    key = _judged_on(run)
-    exactness = run.work.data(
-        "exactness.json", key, lambda: verify.against_file(run.draft, list(run.corpus.judging[:3]))
+def _require(failed: Sequence[str], allow_worse: bool) -> None:
+    if failed and not allow_worse:
+        raise EdgevoiceError(f"the voice did not survive: {'; '.join(failed)} (--allow-worse writes it)")
+
+
+def _exactness(teacher: Draft, corpus: Corpus, work: Workspace) -> float:
+    """The cut is checked on three sentences."""
+    key = [teacher.identity, corpus.judging]
+    return float(
+        work.data("exactness.json", key, lambda: verify.against_file(teacher, list(corpus.judging[:3])))
     )
-    chunked = run.work.data("chunked.json", key, lambda: verify.in_chunks(run.draft, run.spoken))
-    return float(exactness), float(chunked)
+
+
+def _chunked(run: Measuring) -> float:
+    """Chunks are checked on one sentence."""
+    return float(
+        run.work.data("chunked.json", _judged_on(run), lambda: verify.in_chunks(run.draft, run.spoken))
+    )
 
 
 def _judged_on(run: Measuring) -> list[object]:
     return [run.draft.identity, run.corpus.judging]
 
 
-def _keep_samples(run: Measuring, settled: Settled, written: bundle.Bundle) -> None:
+def _keep_samples(run: Measuring, settled: Settled, against: Against | None, written: bundle.Bundle) -> None:
     """A few judged sentences beside the bundle, for `edgevoice report`."""
     chosen = {stage: choice.chosen.path for stage, choice in settled.choices.items()}
-    engines = {stage: OnnxEngine(path, 1) for stage, path in chosen.items() if path}
-    heard = judge.heard(run.draft, run.spoken, engines)[:KEPT_SAMPLES]
-    sounds = {samples.REFERENCE: run.spoken.sounds[:KEPT_SAMPLES], samples.CHOSEN: heard}
-    texts = run.spoken.sentences[:KEPT_SAMPLES]
+    files = {stage: path for stage, path in chosen.items() if path}
+    if against is not None:
+        texts, sounds = against.samples(files, KEPT_SAMPLES)
+    else:
+        engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}
+        heard = judge.heard(run.draft, run.spoken, engines)[:KEPT_SAMPLES]
+        sounds = {samples.REFERENCE: run.spoken.sounds[:KEPT_SAMPLES], samples.CHOSEN: heard}
+        texts = run.spoken.sentences[:KEPT_SAMPLES]
     command = f"edgevoice compress --target {run.target.id} --recipe {run.recipe.name}"
     samples.keep(written.path, samples.Samples(run.draft.staged.sample_rate, texts, sounds, {}, command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from calibration.gate import Thresholds
+from compress.distil.config import DistilConfig, from_table
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import StageName
 
@@ -40,20 +42,36 @@ class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many unseen sentences the quality is judged on, and which measures beside the spectral ones."""
+    """How many unseen sentences the quality is judged on, and which measures beside the spectral ones.
+
+    ``teacher_sentences``: how many a student is held against its teacher on.
+    """
 
     sentences: Annotated[int, msgspec.Meta(ge=1)] = 8
     measures: tuple[str, ...] = ()
+    teacher_sentences: Annotated[int, msgspec.Meta(ge=1)] = 50
+
+
+class Labelling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many sentences the teacher is run over for its students."""
+
+    sentences: Annotated[int, msgspec.Meta(ge=1)] = 6000
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``name``: the file's unless it says another. ``prune``, ``distil``: read where they are trained."""
+    """``name``: the file's unless it says another. ``prune``: read where it is trained.
+
+    ``gate``: what smaller files may lose against FP32; ``student_gate``: what a student may against its
+    teacher, where nothing is asked that the table does not name.
+    """
 
     name: str = ""
     chunks: Chunks = Chunks()
     quantize: Quantize | None = None
     judge: Judge = Judge()
+    labels: Labelling = Labelling()
     gate: dict[str, Any] = {}
+    student_gate: dict[str, Any] = {}
     prune: dict[str, Any] | None = None
     distil: dict[str, Any] | None = None
 
@@ -62,6 +80,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def thresholds(self) -> Thresholds:
         return Thresholds.from_dict(self.gate)
+
+    def student_thresholds(self) -> Thresholds:
+        unasked = {entry.name: False for entry in fields(Thresholds)}
+        return Thresholds.from_dict({**unasked, **self.student_gate}, "student_gate")
+
+    def students(self) -> DistilConfig | None:
+        """The stages that are to be students, or None where all are the teacher's own."""
+        return None if self.distil is None else from_table(DistilConfig, self.distil)
 
 
 def names() -> list[str]:
@@ -88,6 +114,8 @@ def load(name: str) -> Recipe:
     try:
         recipe = msgspec.toml.decode(raw, type=Recipe)
         recipe.thresholds()
+        recipe.student_thresholds()
+        recipe.students()
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EdgevoiceError(f"{where}: {error}") from None
     except RecursionError:

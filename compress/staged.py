@@ -18,12 +18,14 @@ class StagedStage:
     """One stage's graph, with the inputs and outputs that the stage contract names.
 
     ``context``: frames of input around each end of a chunk, from the graph's own receptive field.
+    ``trained``: how the stage came to be, where it is a student.
     """
 
     model: onnx.ModelProto
     context: int = 0
     noise: manifest.Noise | None = None
     takes: tuple[str, ...] = ()
+    trained: manifest.Trained | None = None
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from calibration.gate import asks
+from calibration.gate import Thresholds, asks
 from compress.pipeline import Result
-from edgevoice.manifest import STAGES, Stage, StageName, Variant
+from edgevoice.manifest import STAGES, Manifest, Measure, Stage, StageName, Variant
 from targets.render import columns, mib
 
 HEAD = ("stage", "precision", "engine", "MiB", "ms per s", "log-mel L1", "runs in INT8", "chosen")
@@ -64,7 +64,8 @@ def _closing(result: Result) -> list[str]:
             "log-mel L1, in nepers, for scale: the same sentences at another seed of noise, in FP32, are "
             f"{result.seeds_apart:.3f} apart"
         )
-    lines += ["", *_judgement(result)]
+    lines += ["", *_judgement("the voice against FP32", described.quality, result.gate)]
+    lines += _against_teacher(result)
     if described.not_judged:
         lines.append(f"not judged (the recipe's [judge] measures): {', '.join(described.not_judged)}")
     lines += [f"FAILED THE GATE: {reason}" for reason in described.failed_gate]
@@ -75,16 +76,39 @@ def _closing(result: Result) -> list[str]:
     return lines
 
 
-def _judgement(result: Result) -> list[str]:
-    figures = result.bundle.manifest.quality
+def _judgement(title: str, figures: Mapping[str, Measure], gate: Thresholds) -> list[str]:
     if not figures:
         return []
-    rows = [["the voice against FP32", "mean", "95% interval", "sentences", "the gate asks"]]
+    rows = [[title, "mean", "95% interval", "sentences", "the gate asks"]]
     for name, figure in figures.items():
         interval = f"{figure.low:.3f} to {figure.high:.3f}"
-        asked = asks(result.gate, name) or "not judged"
+        asked = asks(gate, name) or "not judged"
         rows.append([name, f"{figure.mean:.3f}", interval, str(figure.n), asked])
     return columns(rows, frozenset({1, 3})).splitlines()
+
+
+def _against_teacher(result: Result) -> list[str]:
+    described = result.bundle.manifest
+    found = described.against_teacher
+    if found is None:
+        return []
+    names = [name for name in STAGES if described.stages[name].trained]
+    speed = found.speed["teacher_by_student"]
+    return [
+        "",
+        *_judgement("the student in FP32 against its teacher", found.student, result.student_gate),
+        "",
+        *_judgement("the student as shipped against its teacher", found.shipped, result.student_gate),
+        f"all stages in chunks, as shipped: {speed.mean:.1f} times as fast as the teacher's "
+        f"({speed.low:.1f} to {speed.high:.1f}, n={speed.n})",
+        f"students: {', '.join(_trained(described, name) for name in names)}",
+    ]
+
+
+def _trained(described: Manifest, name: StageName) -> str:
+    card = described.stages[name].trained
+    assert card is not None
+    return f"{name} ({card.steps} steps in {card.seconds / 3600:.1f} h on {card.label_hours:.1f} h of sound)"
 
 
 def to_dict(result: Result) -> dict[str, Any]:

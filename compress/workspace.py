@@ -27,14 +27,17 @@ class Workspace:
         self.folder, self._made_by = folder, dict(made_by or {})
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / LOCK).touch()
+            self._lock = lock(folder, "compress is at work in", "-o")
         except OSError as error:
             raise EdgevoiceError(f"cannot write to {folder.parent}: {error.strerror}") from None
-        self._lock = _lock(folder)
         self._keys = self._read_state()
         for left in folder.iterdir():
             if left.is_file() and left.name != LOCK and (not self._keys or ".partial." in left.name):
                 left.unlink()
+
+    def inner(self, name: str) -> Workspace:
+        """A workspace of its own inside this one, for results of the same names."""
+        return Workspace(self.folder / name, self._made_by)
 
     def _read_state(self) -> dict[str, str]:
         try:
@@ -69,15 +72,13 @@ class Workspace:
         os.replace(partial, self.folder / STATE)
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """Held until the process ends, however it ends."""
-    stream = open(folder / LOCK, "rb")  # noqa: SIM115 - open while the run lasts
+def lock(folder: Path, who: str, option: str) -> IO[bytes]:
+    """Held until it is closed or the process ends, however it ends."""
+    stream = open(folder / LOCK, "ab")  # noqa: SIM115 - open while the run lasts
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise EdgevoiceError(
-            f"another compress is at work in {folder}: wait for it, or name another -o"
-        ) from None
+        raise EdgevoiceError(f"another {who} {folder}: wait for it, or name another {option}") from None
     return stream
 
 

@@ -129,6 +129,21 @@ class Variant(_Strict, frozen=True):
     left_out: dict[str, float | None] = {}
 
 
+class Trained(_Strict, frozen=True):
+    """How a stage that is a student came to be.
+
+    ``recipe``, ``labels``: keys of the table that it was last trained by, and of the labels. ``steps``,
+    ``seconds``: of training, with the runs whose weights it went on from. ``label_hours``: sound of the
+    teacher's in those labels.
+    """
+
+    recipe: str
+    labels: str
+    steps: Count
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    label_hours: Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Stage(_Strict, frozen=True):
     """``variants`` travel; ``tried`` were measured, and their files left behind.
 
@@ -147,6 +162,7 @@ class Stage(_Strict, frozen=True):
     takes: list[Literal["speaker", "emotion"]] = []
     parameters: Count = 0
     arena_bytes: Count = 0
+    trained: Trained | None = None
 
     @property
     def measured(self) -> list[Variant]:
@@ -181,8 +197,24 @@ class Provenance(_Strict, frozen=True):
     notes: list[str] = []
 
 
+class AgainstTeacher(_Strict, frozen=True):
+    """A student against its teacher, on sentences that neither was trained on, at the teacher's durations and
+    noise: ``student`` in FP32, ``shipped`` with the smallest files that travel.
+
+    ``speed``: CPU seconds per second of sound of all stages in chunks, one thread, measured in turn in one
+    run: the ``teacher``'s, the bundle's ``student``, and the ratio ``teacher_by_student``.
+    """
+
+    student: dict[str, Measure]
+    shipped: dict[str, Measure]
+    speed: dict[str, Measure]
+
+
 class Manifest(_Strict, frozen=True):
-    """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured."""
+    """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured.
+
+    ``against_teacher``: for a bundle with students in it.
+    """
 
     schema: int
     voice: Voice
@@ -198,3 +230,4 @@ class Manifest(_Strict, frozen=True):
     quality: dict[str, Measure] = {}
     failed_gate: list[str] = []
     not_judged: list[str] = []
+    against_teacher: AgainstTeacher | None = None

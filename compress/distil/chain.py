@@ -23,13 +23,17 @@ from compress.students.vocoder import OverlapAdd
 from compress.teachers.base import normal
 from compress.teachers.staged import DURATION_NOISE, session
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import STAGES
+from edgevoice.manifest import STAGES, StageName
 from edgevoice.runtime.spectrum import harmonic_phase
 
 Float = NDArray[np.float32]
 
 
 class Chain(Protocol):
+    def latents(self, index: int, start: int, stop: int) -> Float:
+        """Latents [M,stop-start] as the students before the vocoder give them."""
+        ...
+
     def say(self, index: int) -> Float:
         """Samples f32 [F*hop] of one utterance."""
         ...
@@ -54,39 +58,34 @@ def make_chain(
 class PiperChain:
     """Stages of a voice that samples: encoder, acoustic model, vocoder."""
 
-    def __init__(self, students: Mapping[str, nn.Module], said: Labels, teacher: StagedVoice | None) -> None:
-        self._said, self._students = said, dict(students)
+    def __init__(
+        self, students: Mapping[str, nn.Module], said: Labels, teacher: StagedVoice | None = None
+    ) -> None:
         if unknown := set(students) - set(STAGES):
             raise EdgevoiceError(f"{said.info.teacher} has no stage {sorted(unknown)[0]}")
-        first = min(place for place, stage in enumerate(STAGES) if stage in students)
-        missing = [stage for stage in STAGES[first:] if stage not in students]
-        if missing and teacher is None:
-            raise EdgevoiceError(f"the teacher's {missing[0]} comes after a student: name it with --teacher")
-        self._teacher = {stage: session(teacher.stages[stage].model) for stage in missing if teacher}
+        self._said, self._students, self._voice = said, dict(students), teacher
+        self._sessions: dict[StageName, Any] = {}
 
     def say(self, index: int) -> Float:
-        latents = self._latents(index)
+        latents = self.latents(index, 0, self._said.entries[index].frames)
         if "vocoder" in self._students:
             return sound(self._students["vocoder"], self._said.info.hop, latents=latents)
-        (wave,) = self._teacher["vocoder"].run(None, {"latents": latents[None]})
-        return np.asarray(wave.reshape(-1), np.float32)
+        return self._teacher("vocoder", latents=latents).reshape(-1)
 
     def durations(self, index: int) -> Float | None:
-        if "encoder" not in self._students:
-            return None
-        return self._encoded(index)[1]
+        return self._encoded(index)[1] if "encoder" in self._students else None
 
-    def _latents(self, index: int) -> Float:
+    def latents(self, index: int, start: int, stop: int) -> Float:
         if not {"encoder", "acoustic"} & set(self._students):
-            return self._said.read(index, ["latents"])["latents"].astype(np.float32)
-        frames = self.frames(index)
-        noise = frame_noise(self._said, index, 0, frames.shape[1])
-        if "acoustic" in self._students:
-            return run(self._students["acoustic"], frames=frames, noise=noise)[0]
-        (latents,) = self._teacher["acoustic"].run(None, {"frames": frames[None], "noise": noise[None]})
-        return np.asarray(latents[0], np.float32)
+            return self._said.cut(index, "latents", start, stop).astype(np.float32)
+        frames, student = self._frames(index), self._students.get("acoustic")
+        reach = int(getattr(student, "context", frames.shape[1]))
+        left, right = max(0, start - reach), min(frames.shape[1], stop + reach)
+        inputs = {"frames": frames[:, left:right], "noise": frame_noise(self._said, index, left, right)}
+        made = self._teacher("acoustic", **inputs) if student is None else run(student, **inputs)[0]
+        return made[:, start - left : stop - left]
 
-    def frames(self, index: int) -> Float:
+    def _frames(self, index: int) -> Float:
         """Hidden states [H,F] spread by the teacher's durations."""
         fields = self._said.read(index, ["hidden", "durations"])
         hidden = self._encoded(index)[0] if "encoder" in self._students else fields["hidden"]
@@ -100,20 +99,29 @@ class PiperChain:
         hidden, durations = run(self._students["encoder"], phonemes=phonemes, noise=noise)
         return hidden, durations
 
+    def _teacher(self, stage: StageName, **inputs: Float) -> Float:
+        if self._voice is None:
+            raise EdgevoiceError(f"the teacher's {stage} comes after a student: name it with --teacher")
+        if stage not in self._sessions:
+            self._sessions[stage] = session(self._voice.stages[stage].model)
+        (answer,) = self._sessions[stage].run(None, {name: value[None] for name, value in inputs.items()})
+        return np.asarray(answer[0], np.float32)
+
 
 class KokoroChain:
     """Text side and vocoder; Kokoro's own generator does not take the few components of a student."""
 
-    def __init__(self, students: Mapping[str, nn.Module], said: Labels, basis: Basis | None) -> None:
-        if "vocoder" not in students:
-            raise EdgevoiceError("a student of Kokoro's text side is heard through a student of its vocoder")
+    def __init__(self, students: Mapping[str, nn.Module], said: Labels, basis: Basis | None = None) -> None:
         if "text" not in students and basis is None:
             raise EdgevoiceError("Kokoro's vocoder alone needs the labels that it was trained on")
         self._said, self._basis = said, basis
-        self._vocoder, self._text = students["vocoder"], students.get("text")
+        self._vocoder, self._text = students.get("vocoder"), students.get("text")
 
     def say(self, index: int) -> Float:
-        latents, info = self._latents(index), self._said.info
+        if self._vocoder is None:
+            raise EdgevoiceError("Kokoro's text side is heard through a student of its vocoder: name both")
+        info = self._said.info
+        latents = self.latents(index, 0, self._said.entries[index].frames)
         harmonics = int(self._vocoder.config.phase) // 2  # type: ignore[union-attr, arg-type]
         phase, _ = harmonic_phase(latents[-2], latents[-1], 0.0, harmonics, info.sample_rate / info.hop)
         style = self._said.read(index, ["style"])["style"]
@@ -122,12 +130,13 @@ class KokoroChain:
     def durations(self, index: int) -> Float | None:
         return None if self._text is None else self._spoken(index)[0]
 
-    def _latents(self, index: int) -> Float:
+    def latents(self, index: int, start: int, stop: int) -> Float:
+        """Components, F0 and voicing [M+2,stop-start]."""
         if self._text is not None:
-            return self._spoken(index)[1]
+            return self._spoken(index)[1][:, start:stop]
         assert self._basis is not None
         fields = self._said.read(index, ["latents", "f0"])
-        return student_latents(self._basis, fields["latents"], fields["f0"])
+        return student_latents(self._basis, fields["latents"], fields["f0"])[:, start:stop]
 
     def _spoken(self, index: int) -> tuple[Float, Float]:
         """Durations [T] and latents [M+2,F] at the teacher's durations."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from compress.labels.store import write_atomically
 from edgevoice.errors import EdgevoiceError
@@ -22,6 +23,48 @@ class Identity:
     recipe: str
     labels: str
     shards: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that a run begins with, and how long they were trained before; ``digest`` names them."""
+
+    name: str
+    digest: str
+    weights: dict[str, Tensor]
+    steps: int
+    seconds: float
+
+    def state(self) -> dict[str, Any]:
+        return {"digest": self.digest, "steps": self.steps, "seconds": self.seconds}
+
+
+def begin(student: nn.Module, start: Start | None) -> dict[str, Any]:
+    """Put the start's weights into the student; returns what the run's checkpoints say of them."""
+    if start is None:
+        return {}
+    own = student.state_dict()
+    differing = [
+        name for name in {**own, **start.weights} if _shape(own, name) != _shape(start.weights, name)
+    ]
+    if differing:
+        raise EdgevoiceError(
+            f"{start.name} holds another network than the recipe describes: they differ in {differing[0]}"
+        )
+    student.load_state_dict(start.weights)
+    return {"before": start.state()}
+
+
+def _shape(state: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(state[name].shape) if name in state else None
+
+
+def kept(folder: Path, state: dict[str, Any], start: Start | None) -> dict[str, Any]:
+    """What a checkpoint says of its start, which must be ``start`` where one is named."""
+    before = {"before": state["before"]} if "before" in state else {}
+    if start is not None and before.get("before", {}).get("digest") != start.digest:
+        raise EdgevoiceError(f"{folder / NAME} did not start from {start.name}; name another run folder")
+    return before
 
 
 def save(folder: Path, identity: Identity, state: dict[str, Any]) -> None:

@@ -60,11 +60,13 @@ def train(
     grow: bool = False,
     stop_at: int | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    start: checkpoint.Start | None = None,
 ) -> int:
     """Train the task's student in ``folder``, going on from its checkpoint; returns the step reached.
 
     ``grow``: go on although there are more label shards now. ``stop_at``: stop early, to go on
-    later. ``stopped``: asked after each step; once true, the run is saved and ends.
+    later. ``stopped``: asked after each step; once true, the run is saved and ends. ``start``: weights to
+    begin with instead of random ones.
     """
     schedule: Schedule = task.stage.schedule
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
@@ -74,7 +76,8 @@ def train(
 
     state = checkpoint.load(folder)
     torch.manual_seed(schedule.seed)
-    student = task.student() if state is None else blank(task)
+    student = task.student() if state is None and start is None else blank(task)
+    before = checkpoint.begin(student, start)
     average = {name: value.detach().clone() for name, value in student.state_dict().items()}
     optimiser = torch.optim.AdamW(
         student.parameters(), schedule.rate, betas=(0.8, 0.99), weight_decay=schedule.weight_decay, fused=True
@@ -86,6 +89,7 @@ def train(
         if grow:
             state["identity"]["shards"] = identity.shards
         checkpoint.check(folder, state, identity)
+        before = checkpoint.kept(folder, state, start)
         student.load_state_dict(state["student"])
         optimiser.load_state_dict(state["optimiser"])
         average = state["average"]
@@ -101,6 +105,7 @@ def train(
                 "random": torch.get_rng_state(),
                 "step": progress.step,
                 "seconds": progress.seconds,
+                **before,
             }
             checkpoint.save(folder, identity, state)
 

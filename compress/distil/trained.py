@@ -20,7 +20,8 @@ class Card:
     """How a student came to be.
 
     ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: sound in those labels.
-    ``steps``, ``seconds``: of training, with the runs before whose weights it went on from.
+    ``steps``, ``seconds``: of training, with the runs before whose weights it went on from. ``teacher``: the
+    voice's name.
     """
 
     recipe: str
@@ -28,6 +29,9 @@ class Card:
     steps: int
     seconds: float
     hours: float
+    teacher: str
+    sample_rate: int
+    hop: int
 
 
 @dataclass(frozen=True)
@@ -61,4 +65,7 @@ def _card(state: dict[str, Any], labels: Labels) -> Card:
         int(state["step"]) + int(before["steps"]),
         float(state["seconds"]) + float(before["seconds"]),
         seen.seconds / 3600,
+        labels.info.teacher,
+        labels.info.sample_rate,
+        labels.info.hop,
     )

@@ -44,10 +44,10 @@ class Acoustic(nn.Module):
         self.context = self.trunk.context
 
     def forward(self, frames: Tensor, noise: Tensor, speaker: Tensor | None = None) -> Tensor:
-        mean, log_deviation = frames.chunk(2, dim=1)
+        mean, log_deviation = torch.split(frames, self.config.latents, dim=1)
         sample = mean + noise * torch.exp(log_deviation)
         y: Tensor = self.head(self.trunk(torch.cat([sample, mean], dim=1), speaker)).transpose(1, 2)
-        gain, shift = y.chunk(2, dim=1)
+        gain, shift = torch.split(y, self.config.latents, dim=1)
         latents: Tensor = sample * (1 + gain) + shift
         return latents
 

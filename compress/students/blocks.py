@@ -31,7 +31,7 @@ class ConvNeXtBlock(nn.Module):
         """``condition`` f32 [B,S], the same for all steps, scales and shifts what the norm gives."""
         y: Tensor = self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))
         if self.condition is not None and condition is not None:
-            gain, shift = self.condition(condition)[:, None].chunk(2, dim=-1)
+            gain, shift = torch.split(self.condition(condition)[:, None], y.shape[-1], dim=-1)
             y = y * (1 + gain) + shift
         y = self.narrow(nn.functional.gelu(self.widen(y)))
         return x + self.scale * y

@@ -1,0 +1,228 @@
+"""A whole compress with students: trained, resumed, taken as trained, taken from weights, and refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from tiny_students import STAGES, TABLES
+
+from compress import pipeline, recipe, summary
+from compress.distil import weights
+from compress.distilled import Origin
+from compress.teachers import piper
+from edgevoice import EdgevoiceError, Voice
+from targets import load as load_target
+
+QUANTIZE = """
+[quantize]
+sentences = 8
+method = "minmax"
+search_seconds = 0.0
+"""
+HEAD = """
+[chunks]
+first = 8
+long = 32
+[judge]
+sentences = 1
+teacher_sentences = 2
+[labels]
+sentences = 3
+[gate]
+log_mel_l1 = 5.0
+[student_gate]
+log_mel_l1 = {limit}
+"""
+
+
+def recipe_of(folder: Path, limit: float = 9.0, steps: int = 3, more: str = "") -> recipe.Recipe:
+    file = folder / "tiny.toml"
+    file.write_text(HEAD.format(limit=limit) + TABLES.format(steps=steps) + more)
+    return recipe.load(str(file))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Reading and cutting the voice, tested elsewhere, would be most of what these tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(piper, "read", lru_cache(piper.read))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tiny_voice: Path, tmp_path_factory: pytest.TempPathFactory) -> pipeline.Result:
+    folder = tmp_path_factory.mktemp("made")
+    return pipeline.compress(
+        tiny_voice,
+        load_target("cpu"),
+        recipe_of(folder, more=QUANTIZE),
+        folder / "bundle",
+        origin=Origin(folder / "training"),
+    )
+
+
+def test_a_voice_of_students_speaks_and_says_how_it_came_to_be(made: pipeline.Result) -> None:
+    voice = Voice.load(made.bundle.path, threads=1)
+    sound = np.concatenate(list(voice.stream("One sentence. And another one.")))
+    assert np.isfinite(sound).all()
+    assert len(sound) > 1000
+    manifest = made.bundle.manifest
+    assert manifest.spectrum is not None
+    assert manifest.spectrum.n_fft == 512
+    for stage in manifest.stages.values():
+        assert stage.trained is not None
+        assert stage.trained.steps == 3
+        assert stage.trained.seconds > 0
+        assert 0 < stage.trained.label_hours < 0.1
+        assert {"fp32", "int8"} == {variant.precision for variant in stage.measured}
+    assert made.exactness < 1e-4
+    assert made.chunked < 1e-4
+
+
+def test_the_student_is_judged_against_its_teacher(made: pipeline.Result) -> None:
+    against = made.bundle.manifest.against_teacher
+    assert against is not None
+    assert against.student["log_mel_l1"].n == 2
+    assert against.student["log_mel_l1"].mean > 0.1  # after three steps it is not the teacher
+    assert against.shipped["log_mel_l1"].against == "teacher"
+    ratio = against.speed["teacher_by_student"].mean
+    assert ratio == pytest.approx(against.speed["teacher"].mean / against.speed["student"].mean, rel=0.5)
+    told = summary.table(made)
+    assert "the student as shipped against its teacher" in told
+    assert "at most 9" in told
+    assert "3 steps" in told
+
+
+def test_training_goes_on_where_it_stands_and_as_trained_trains_no_further(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path
+) -> None:
+    """More steps in the same folder; then the students as they stand, and nothing is written there."""
+    training = tmp_path / "training"
+    shutil.copytree(made.bundle.path.parent / "training", training)
+    longer = recipe_of(tmp_path, steps=4)
+    first = pipeline.compress(
+        tiny_voice, load_target("cpu"), longer, tmp_path / "first", origin=Origin(training)
+    )
+    assert _steps(first) == {4}
+    before = _contents(training)
+    longest = recipe_of(tmp_path, steps=9)
+    second = pipeline.compress(
+        tiny_voice, load_target("cpu"), longest, tmp_path / "second", origin=Origin(training, as_trained=True)
+    )
+    assert _steps(second) == {4}
+    assert _contents(training) == before
+    files, others = (_fp32(tmp_path / f".{name}.work") for name in ("first", "second"))
+    assert files == others
+
+
+def _steps(result: pipeline.Result) -> set[int]:
+    cards = [stage.trained for stage in result.bundle.manifest.stages.values()]
+    return {card.steps for card in cards if card}
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _fp32(work: Path) -> dict[str, bytes]:
+    return {stage: (work / f"{stage}.fp32.onnx").read_bytes() for stage in STAGES}
+
+
+def test_weights_rebuild_the_students_without_labels_and_training(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path
+) -> None:
+    training = made.bundle.path.parent / "training"
+    kept = tmp_path / "weights"
+    kept.mkdir()
+    recipe_of(tmp_path)
+    recipe_file = str(tmp_path / "tiny.toml")
+    for stage in STAGES:
+        weights.save_run(training / stage, kept / f"{stage}.safetensors", recipe_file, None, None)
+        found = weights.header(kept / f"{stage}.safetensors")
+        assert found["card"].steps == 3
+        assert found["curve"][-1][0] == 3
+        assert found["table"]["schedule"]["items"] == 2
+    again = pipeline.compress(
+        tiny_voice,
+        load_target("cpu"),
+        recipe.load(recipe_file),
+        tmp_path / "bundle",
+        origin=Origin(weights=kept),
+    )
+    assert not (tmp_path / "bundle.training").exists()
+    for name, stage in again.bundle.manifest.stages.items():
+        assert stage.trained == made.bundle.manifest.stages[name].trained
+    one, other = (result.bundle.manifest.against_teacher for result in (made, again))
+    assert one is not None
+    assert other is not None
+    assert other.student["log_mel_l1"].mean == pytest.approx(one.student["log_mel_l1"].mean, abs=0.02)
+
+
+def test_a_student_that_fails_its_gate_is_not_written_unless_asked_for(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path
+) -> None:
+    origin = Origin(made.bundle.path.parent / "training", as_trained=True)
+    strict = recipe_of(tmp_path, limit=0.01)
+    out = tmp_path / "bundle"
+    with pytest.raises(EdgevoiceError, match=r"did not survive: log_mel_l1 is .* at most 0\.01 is allowed"):
+        pipeline.compress(tiny_voice, load_target("cpu"), strict, out, origin=origin)
+    assert not out.exists()
+    worse = pipeline.compress(tiny_voice, load_target("cpu"), strict, out, allow_worse=True, origin=origin)
+    assert any("at most 0.01" in reason for reason in worse.bundle.manifest.failed_gate)
+    assert "FAILED THE GATE: log_mel_l1" in summary.table(worse)
+
+
+def test_some_stages_may_stay_the_teachers(made: pipeline.Result, tiny_voice: Path, tmp_path: Path) -> None:
+    file = tmp_path / "vocoder.toml"
+    file.write_text(HEAD.format(limit=9.0) + TABLES.format(steps=3).split("[distil.acoustic]")[0])
+    result = pipeline.compress(
+        tiny_voice,
+        load_target("cpu"),
+        recipe.load(str(file)),
+        tmp_path / "bundle",
+        origin=Origin(made.bundle.path.parent / "training", as_trained=True),
+    )
+    trained = {name for name, stage in result.bundle.manifest.stages.items() if stage.trained}
+    assert trained == {"vocoder"}
+    assert len(np.concatenate(list(Voice.load(result.bundle.path, threads=1).stream("Hello there.")))) > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--as-trained"], "name it with --training"),
+        (["--weights", "none"], "none is no folder"),
+        (["--weights", ".", "--as-trained"], "leave out --training"),
+        (["--weights", "."], "vocoder.safetensors does not exist"),
+        (["--training", "none", "--as-trained"], "none holds no labels"),
+        (["--recipe", "quantize", "--training", "none"], "quantize has no [distil] table"),
+        (["--recipe", "distill-kokoro"], "for a voice with a sine source"),
+    ],
+)
+def test_what_does_not_go_together_is_one_clear_line(
+    options: list[str], told: str, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from compress.cli import register
+
+    recipe_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    register(app)
+    command = [str(tiny_voice), "-o", "bundle", "--recipe", "tiny.toml", *options]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, EdgevoiceError)
+    assert "\n" not in str(done.exception)
+    assert told in str(done.exception)
+    assert not (tmp_path / "bundle").exists()
+    assert not (tmp_path / "none").exists()
