@@ -15,7 +15,9 @@ from edgevoice.errors import EdgevoiceError
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="TOML file with a [distil] table")],
-    stage: Annotated[str, typer.Argument(help="vocoder, acoustic, encoder, or text (the last two as one)")],
+    stage: Annotated[
+        str, typer.Argument(help="vocoder, acoustic, encoder, text (the last two as one), or finish")
+    ],
     labels: Annotated[Path, typer.Argument(help="folder made by compress.labels")],
     folder: Annotated[Path, typer.Argument(help="where checkpoints and curves go")],
     voice: Annotated[
@@ -25,6 +27,14 @@ def run(
     shards: Annotated[Optional[int], typer.Option(help="use only so many label shards")] = None,  # noqa: UP045
     grow: Annotated[bool, typer.Option(help="go on although there are more labels now")] = False,
     until: Annotated[Optional[int], typer.Option(help="stop at this step; a later run goes on")] = None,  # noqa: UP045
+    start: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--from", help="a file of weights to begin with (compress.distil.weights)"),
+    ] = None,
+    fellows: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="finish: the folder of the other runs, copied once (default: beside RUN)"),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
     devices: Annotated[int, typer.Option(help="processes, or GPUs")] = 1,
     accelerator: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
@@ -33,7 +43,8 @@ def run(
     import torch
     from lightning_fabric import Fabric
 
-    from compress.distil.tasks import make_task
+    from compress.distil import weights
+    from compress.distil.tasks import finish, make_task
     from compress.distil.train import train
     from compress.labels.store import Labels
     from compress.teachers import read
@@ -41,9 +52,17 @@ def run(
     torch.set_num_threads(threads)
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    config, seen = read_recipe(recipe), Labels(labels, shards)
     teacher = None if voice is None else read(voice)
-    task = make_task(read_recipe(recipe), stage, Labels(labels, shards), teacher)
-    train(task, folder, Fabric(accelerator=accelerator, devices=devices), grow, until, lambda: bool(asked))
+    begin = weights.start(start, stage) if start else None
+    if stage == "finish" and start:
+        raise EdgevoiceError("the finish begins with the vocoder's run: leave out --from")
+    if stage == "finish":
+        finish.gather(config, seen, fellows or folder.parent, folder, teacher)
+        begin = finish.start(folder)
+    task = make_task(config, stage, seen, teacher, folder)
+    fabric = Fabric(accelerator=accelerator, devices=devices)
+    train(task, folder, fabric, grow, until, lambda: bool(asked), begin)
 
 
 if __name__ == "__main__":

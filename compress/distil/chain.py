@@ -79,7 +79,8 @@ class PiperChain:
         if not {"encoder", "acoustic"} & set(self._students):
             return self._said.cut(index, "latents", start, stop).astype(np.float32)
         frames, student = self._frames(index), self._students.get("acoustic")
-        reach = int(getattr(student, "context", frames.shape[1]))
+        context = getattr(student, "context", None)  # the teacher's is not known here
+        reach = frames.shape[1] if context is None else int(context)
         left, right = max(0, start - reach), min(frames.shape[1], stop + reach)
         inputs = {"frames": frames[:, left:right], "noise": frame_noise(self._said, index, left, right)}
         made = self._teacher("acoustic", **inputs) if student is None else run(student, **inputs)[0]

@@ -116,12 +116,21 @@ def _refuse_ratio(stage: str, keep: float) -> None:
 
 
 @dataclass(frozen=True)
+class FinishStage:
+    """The vocoder trained on, with the latents of its fellow students in a share ``mix`` of all segments."""
+
+    mix: float = 0.5
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000, rate=3e-4))
+
+
+@dataclass(frozen=True)
 class DistilConfig:
     """One student: a table for each stage that is to be a student. ``None`` leaves the teacher's stage."""
 
     vocoder: VocoderStage | None = None
     acoustic: AcousticStage | None = None
     encoder: EncoderStage | None = None
+    finish: FinishStage | None = None
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str = "distil") -> T:

@@ -2,9 +2,9 @@
 
 REFERENCE holds the teacher's answers to held-out sentences (``python -m compress.labels TEACHER REFERENCE
 --held-out``). ``--stages`` names the stages that students take over; RUN is the folder that holds a run for
-each (``RUN/vocoder``, ``RUN/acoustic``, ...), or for one stage its run itself. Durations and noise are the
-teacher's own. Each call adds a line to ``evaluations.jsonl`` in RUN: the curve of quality against training
-time, whose ``step`` and ``seconds`` are sums over the stages.
+each (``RUN/vocoder``, ``RUN/acoustic``, ...), or for one stage its run itself; ``finish`` is the vocoder
+after its finish. Durations and noise are the teacher's own. Each call adds a line to ``evaluations.jsonl`` in
+RUN: the curve of quality against training time, whose ``step`` and ``seconds`` are sums over the stages.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def evaluate(
     from compress.teachers.staged import StagedTeacher
 
     config, seen, said = read_recipe(recipe), Labels(labels), Labels(reference)
-    tasks = {stage: make_task(config, stage, seen) for stage in stages}
-    found = {stage: trained.from_run(task, stage, _run(folder, stage)) for stage, task in tasks.items()}
     voice = read(teacher) if teacher else None
+    runs = {stage: _run(folder, stage) for stage in stages}
+    tasks = {stage: make_task(config, stage, seen, voice, run) for stage, run in runs.items()}
+    found = {stage: trained.from_run(task, stage, runs[stage]) for stage, task in tasks.items()}
     if voice is not None:
         require_teacher(said, StagedTeacher(voice))
-    students = {stage: one.student for stage, one in found.items()}
+    students = {one.stage: one.student for one in found.values()}
     chain = make_chain(students, said, voice, getattr(tasks.get("vocoder"), "basis", None))
     numbers = range(min(count, len(said)))
     scale = np.float32(said.info.full_scale / 32767.0)

@@ -10,15 +10,17 @@ import hashlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from compress.distil import trained, weights
+from compress.distil import checkpoint, trained, weights
 from compress.distil.config import DistilConfig, recipe_key
-from compress.distil.tasks import make_task
+from compress.distil.tasks import finish, make_task
+from compress.distil.tasks.base import Task
 from compress.distil.train import train
 from compress.distil.trained import Trained
 from compress.labels.make import label
@@ -56,14 +58,18 @@ def from_training(
     if as_trained:
         labels = Labels(folder / "labels")
         require_teacher(labels, StagedTeacher(voice))
-        return _exported(voice, _read(config, labels, folder))
+        return _exported(voice, _read(voice, config, labels, folder))
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, "training is at work in", "--training"):
         say(f"labelling {sentences} sentences into {folder / 'labels'}")
         labels = _labels(voice, folder / "labels", texts, sentences)
         for stage in _stages(config):
-            _train(config, stage, labels, folder / stage, say)
-        return _exported(voice, _read(config, labels, folder))
+            _train(make_task(config, stage, labels, voice), stage, folder / stage, say)
+        if config.finish is not None:
+            finish.gather(config, labels, folder, folder / "finish", voice)
+            task = make_task(config, "finish", labels, voice, folder / "finish")
+            _train(task, "finish", folder / "finish", say, finish.start(folder / "finish"))
+        return _exported(voice, _read(voice, config, labels, folder))
 
 
 def from_weights(voice: StagedVoice, config: DistilConfig, folder: Path) -> dict[StageName, StagedStage]:
@@ -100,12 +106,11 @@ def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, sen
     return Labels(folder)
 
 
-def _train(config: DistilConfig, stage: StageName, labels: Labels, folder: Path, say: Say) -> None:
-    task = make_task(config, stage, labels)
+def _train(task: Task, stage: str, folder: Path, say: Say, start: checkpoint.Start | None = None) -> None:
     end = task.stage.schedule.steps
     say(f"training the {stage} to step {end} in {folder}")
     with _asked_to_stop() as asked:
-        reached = train(task, folder, grow=True, stopped=lambda: bool(asked))
+        reached = train(task, folder, grow=True, stopped=lambda: bool(asked), start=start)
     if asked and reached < end:
         print(
             f"stopped at step {reached} of the {stage}; the same command goes on from there", file=sys.stderr
@@ -117,6 +122,9 @@ def _train(config: DistilConfig, stage: StageName, labels: Labels, folder: Path,
 def _asked_to_stop() -> Iterator[list[int]]:
     """Signals that ask to end, gathered: the step at hand is finished and saved first."""
     asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield asked
+        return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda got, _: asked.append(got)) for number in numbers]
     try:
@@ -126,11 +134,18 @@ def _asked_to_stop() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _read(config: DistilConfig, labels: Labels, folder: Path) -> dict[StageName, Trained]:
-    return {
-        stage: trained.from_run(make_task(config, stage, labels), stage, folder / stage)
+def _read(voice: StagedVoice, config: DistilConfig, labels: Labels, folder: Path) -> dict[StageName, Trained]:
+    """The stages' students; the vocoder's is the finished one, once its finish has begun."""
+    found = {
+        stage: trained.from_run(make_task(config, stage, labels, voice), stage, folder / stage)
         for stage in _stages(config)
     }
+    ended = folder / "finish"
+    if config.finish is not None and (ended / checkpoint.NAME).exists():
+        found["vocoder"] = trained.from_run(
+            make_task(config, "finish", labels, voice, ended), "finish", ended
+        )
+    return found
 
 
 def _exported(voice: StagedVoice, students: dict[StageName, Trained]) -> dict[StageName, StagedStage]:
@@ -152,7 +167,14 @@ def _staged(voice: StagedVoice, stage: StageName, kept: Trained) -> StagedStage:
         context(model, STREAMS[stage]) if stage in STREAMS else 0,
         theirs.noise if "noise" in names else None,
         tuple(name for name in theirs.takes if name in names),
-        manifest.Trained(card.recipe, card.labels, card.steps, round(card.seconds, 1), round(card.hours, 3)),
+        manifest.Trained(
+            card.recipe,
+            card.labels,
+            card.steps,
+            round(card.seconds, 1),
+            round(card.hours, 3),
+            card.finish,
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Card:
 
     ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: sound in those labels.
     ``steps``, ``seconds``: of training, with the runs before whose weights it went on from. ``teacher``: the
-    voice's name.
+    voice's name. ``finish``: those of the steps that were the vocoder's finish with its fellows.
     """
 
     recipe: str
@@ -32,10 +32,13 @@ class Card:
     teacher: str
     sample_rate: int
     hop: int
+    finish: int = 0
 
 
 @dataclass(frozen=True)
 class Trained:
+    """``stage``: what the student stands in for; a finished vocoder is a ``vocoder``."""
+
     stage: str
     student: nn.Module
     card: Card
@@ -51,8 +54,11 @@ def from_run(task: Task, stage: str, folder: Path) -> Trained:
         raise EdgevoiceError(f"{folder} holds no checkpoint; train the {stage} first")
     shards = int(state["identity"]["shards"])
     checkpoint.check(folder, state, checkpoint.Identity(task_key(task), task.labels.info.key, shards))
-    student = load_average(blank(task), state)
-    return Trained(stage, student, _card(state, task.labels))
+    student, card = load_average(blank(task), state), _card(state, task.labels)
+    if stage == "finish":
+        recipe: str = getattr(task, "recipe", card.recipe)
+        return Trained("vocoder", student, replace(card, recipe=recipe, finish=int(state["step"])))
+    return Trained(stage, student, card)
 
 
 def _card(state: dict[str, Any], labels: Labels) -> Card:

@@ -55,16 +55,23 @@ class VocoderTask:
         """The student's inputs for these frames, by name."""
         return {"latents": self.labels.cut(utterance, "latents", start, stop).astype(np.float32)}
 
+    def item(
+        self, place: tuple[int, int], utterance: int, start: int, stop: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """What `drive` gives, or what a task puts in its stead at this step and place of the batch."""
+        return self.drive(utterance, start, stop)
+
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
         """The inputs, ``audio`` and ``mask`` [B,F*hop], the mask zero where context was cut."""
         hop, length = self.labels.info.hop, self.stage.schedule.frames
-        drawn = self.segments.draw(step, self.stage.schedule.items, self.context)[rank::ranks]
+        places = list(enumerate(self.segments.draw(step, self.stage.schedule.items, self.context)))
         rows = []
-        for utterance, start in drawn:
+        for place, (utterance, start) in places[rank::ranks]:
             audio = self.labels.cut(utterance, "audio", start * hop, (start + length) * hop)
-            row = self.drive(utterance, start, start + length)
+            row = self.item((step, place), utterance, start, start + length)
             rows.append({**row, "audio": audio.astype(np.float32) * self.scale})
         batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+        drawn = [segment for _, segment in places[rank::ranks]]
         mask = np.repeat(self.segments.mask(drawn, self.context), hop, axis=1)
         return {**batch, "mask": torch.from_numpy(mask)}
 
