@@ -20,6 +20,10 @@ def run(
     ],
     labels: Annotated[Path, typer.Argument(help="folder made by compress.labels")],
     folder: Annotated[Path, typer.Argument(help="where checkpoints and curves go")],
+    voice: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="the labels' teacher, where the recipe prunes its own stage"),
+    ] = None,
     shards: Annotated[Optional[int], typer.Option(help="use only so many label shards")] = None,  # noqa: UP045
     grow: Annotated[bool, typer.Option(help="go on although there are more labels now")] = False,
     until: Annotated[Optional[int], typer.Option(help="stop at this step; a later run goes on")] = None,  # noqa: UP045
@@ -43,18 +47,20 @@ def run(
     from compress.distil.tasks import finish, make_task
     from compress.distil.train import train
     from compress.labels.store import Labels
+    from compress.teachers import read
 
     torch.set_num_threads(threads)
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     config, seen = read_recipe(recipe), Labels(labels, shards)
+    teacher = None if voice is None else read(voice)
     begin = weights.start(start, stage) if start else None
     if stage == "finish" and start:
         raise EdgevoiceError("the finish begins with the vocoder's run: leave out --from")
     if stage == "finish":
-        finish.gather(config, seen, fellows or folder.parent, folder)
+        finish.gather(config, seen, fellows or folder.parent, folder, teacher)
         begin = finish.start(folder)
-    task = make_task(config, stage, seen, folder=folder)
+    task = make_task(config, stage, seen, teacher, folder)
     fabric = Fabric(accelerator=accelerator, devices=devices)
     train(task, folder, fabric, grow, until, lambda: bool(asked), begin)
 

@@ -51,8 +51,13 @@ class VocoderLoss:
 
 @dataclass(frozen=True)
 class VocoderStage:
-    """``harmonics``: for a teacher with a sine source, how many of them drive the student."""
+    """``harmonics``: for a teacher with a sine source, how many of them drive the student.
 
+    ``keep``: instead of a new student, the teacher's own HiFi-GAN with this part of its channels; of the
+    other keys only those of loss and schedule count then.
+    """
+
+    keep: float = 0.0
     width: int = 256
     expansion: float = 3.0
     input_kernel: int = 5
@@ -62,6 +67,9 @@ class VocoderStage:
     harmonics: int = 0
     loss: VocoderLoss = field(default_factory=VocoderLoss)
     schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        _refuse_ratio("vocoder", self.keep)
 
 
 @dataclass(frozen=True)
@@ -78,9 +86,14 @@ class AcousticStage:
 
 @dataclass(frozen=True)
 class EncoderStage:
-    """``hidden``: channels for the acoustic student, 0 for the teacher's own hidden states."""
+    """``hidden``: channels for the acoustic student, 0 for the teacher's own hidden states.
+
+    ``keep``: instead of a new student, the teacher's own text encoder with this part of the channels in its
+    feed-forward layers; of the other keys only those of the durations count then.
+    """
 
     hidden: int = 0
+    keep: float = 0.0
     width: int = 192
     expansion: float = 2.0
     kernels: tuple[int, ...] = (5, 5, 5, 5, 5, 5)
@@ -89,6 +102,25 @@ class EncoderStage:
     duration_width: int = 96
     duration_kernels: tuple[int, ...] = (5, 5, 5)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=10_000, items=32))
+
+    def __post_init__(self) -> None:
+        _refuse_ratio("encoder", self.keep)
+
+
+def _refuse_ratio(stage: str, keep: float) -> None:
+    if not 0 <= keep <= 1:
+        raise EdgevoiceError(
+            f"distil.{stage}.keep must be above 0 and at most 1, the part that stays, or left out for a new "
+            f"student; it is {keep:g}"
+        )
+
+
+@dataclass(frozen=True)
+class FinishStage:
+    """The vocoder trained on, with the latents of its fellow students in a share ``mix`` of all segments."""
+
+    mix: float = 0.5
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000, rate=3e-4))
 
 
 @dataclass(frozen=True)

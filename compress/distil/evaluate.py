@@ -46,10 +46,10 @@ def evaluate(
     from compress.teachers.staged import StagedTeacher
 
     config, seen, said = read_recipe(recipe), Labels(labels), Labels(reference)
-    runs = {stage: _run(folder, stage) for stage in stages}
-    tasks = {stage: make_task(config, stage, seen, folder=run) for stage, run in runs.items()}
-    found = {stage: trained.from_run(task, stage, runs[stage]) for stage, task in tasks.items()}
     voice = read(teacher) if teacher else None
+    runs = {stage: _run(folder, stage) for stage in stages}
+    tasks = {stage: make_task(config, stage, seen, voice, run) for stage, run in runs.items()}
+    found = {stage: trained.from_run(task, stage, runs[stage]) for stage, task in tasks.items()}
     if voice is not None:
         require_teacher(said, StagedTeacher(voice))
     students = {one.stage: one.student for one in found.values()}

@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 
 from compress.distil.tasks.kokoro import TextSide
+from compress.prune.encoder import TeacherEncoder, TeacherEncoderConfig
+from compress.prune.hifigan import HiFiGan, HiFiGanConfig
 from compress.students.acoustic import Acoustic, AcousticConfig, ContourAcoustic, ContourConfig
 from compress.students.encoder import Encoder, EncoderConfig
 from compress.students.vocoder import Vocoder, VocoderConfig
@@ -18,6 +20,8 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "acoustic": (Acoustic, AcousticConfig),
     "contour": (ContourAcoustic, ContourConfig),
     "encoder": (Encoder, EncoderConfig),
+    "pruned-encoder": (TeacherEncoder, TeacherEncoderConfig),
+    "pruned-vocoder": (HiFiGan, HiFiGanConfig),
 }
 """Networks that are made of one configuration, and its class."""
 

@@ -58,18 +58,18 @@ def from_training(
     if as_trained:
         labels = Labels(folder / "labels")
         require_teacher(labels, StagedTeacher(voice))
-        return _exported(voice, _read(config, labels, folder))
+        return _exported(voice, _read(voice, config, labels, folder))
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, "training is at work in", "--training"):
         say(f"labelling {sentences} sentences into {folder / 'labels'}")
         labels = _labels(voice, folder / "labels", texts, sentences)
         for stage in _stages(config):
-            _train(make_task(config, stage, labels), stage, folder / stage, say)
+            _train(make_task(config, stage, labels, voice), stage, folder / stage, say)
         if config.finish is not None:
-            finish.gather(config, labels, folder, folder / "finish")
-            task = make_task(config, "finish", labels, folder=folder / "finish")
+            finish.gather(config, labels, folder, folder / "finish", voice)
+            task = make_task(config, "finish", labels, voice, folder / "finish")
             _train(task, "finish", folder / "finish", say, finish.start(folder / "finish"))
-        return _exported(voice, _read(config, labels, folder))
+        return _exported(voice, _read(voice, config, labels, folder))
 
 
 def from_weights(voice: StagedVoice, config: DistilConfig, folder: Path) -> dict[StageName, StagedStage]:
@@ -134,16 +134,16 @@ def _asked_to_stop() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _read(config: DistilConfig, labels: Labels, folder: Path) -> dict[StageName, Trained]:
+def _read(voice: StagedVoice, config: DistilConfig, labels: Labels, folder: Path) -> dict[StageName, Trained]:
     """The stages' students; the vocoder's is the finished one, once its finish has begun."""
     found = {
-        stage: trained.from_run(make_task(config, stage, labels), stage, folder / stage)
+        stage: trained.from_run(make_task(config, stage, labels, voice), stage, folder / stage)
         for stage in _stages(config)
     }
     ended = folder / "finish"
     if config.finish is not None and (ended / checkpoint.NAME).exists():
         found["vocoder"] = trained.from_run(
-            make_task(config, "finish", labels, folder=ended), "finish", ended
+            make_task(config, "finish", labels, voice, ended), "finish", ended
         )
     return found
 

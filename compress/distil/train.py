@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from compress.distil import checkpoint
 from compress.distil.config import Schedule
-from compress.distil.tasks.base import Task, task_key
+from compress.distil.tasks.base import Task, blank, task_key
 from edgevoice.errors import EdgevoiceError
 
 LINE_SECONDS = 30.0
@@ -74,8 +74,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     identity = checkpoint.Identity(task_key(task), task.labels.info.key, task.labels.shards)
 
+    state = checkpoint.load(folder)
     torch.manual_seed(schedule.seed)
-    student = task.student()
+    student = task.student() if state is None and start is None else blank(task)
     before = checkpoint.begin(student, start)
     average = {name: value.detach().clone() for name, value in student.state_dict().items()}
     optimiser = torch.optim.AdamW(
@@ -84,7 +85,6 @@ def train(
     model, optimiser = fabric.setup(student, optimiser)
     progress = Progress()
 
-    state = checkpoint.load(folder)
     if state is not None:
         if grow:
             state["identity"]["shards"] = identity.shards

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from compress.distil import checkpoint
-from compress.distil.tasks.base import Task, task_key
+from compress.distil.tasks.base import Task, blank, task_key
 from compress.labels.store import Labels
 from compress.students.export import load_average
 from edgevoice.errors import EdgevoiceError
@@ -54,7 +54,7 @@ def from_run(task: Task, stage: str, folder: Path) -> Trained:
         raise EdgevoiceError(f"{folder} holds no checkpoint; train the {stage} first")
     shards = int(state["identity"]["shards"])
     checkpoint.check(folder, state, checkpoint.Identity(task_key(task), task.labels.info.key, shards))
-    student, card = load_average(task.student(), state), _card(state, task.labels)
+    student, card = load_average(blank(task), state), _card(state, task.labels)
     if stage == "finish":
         recipe: str = getattr(task, "recipe", card.recipe)
         return Trained("vocoder", student, replace(card, recipe=recipe, finish=int(state["step"])))

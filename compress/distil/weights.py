@@ -24,6 +24,8 @@ from compress.distil.config import DistilConfig
 from compress.distil.tasks import STAGES, make_task
 from compress.distil.trained import Card, Trained
 from compress.labels.store import Labels, write_atomically
+from compress.staged import StagedVoice
+from compress.teachers import read as read_voice
 from edgevoice.errors import EdgevoiceError
 
 FORMAT = "1"
@@ -123,6 +125,7 @@ def save_run(
         typer.Option(help="the run's stage, if its folder is not named so"),
     ] = None,
     labels: Annotated[Optional[Path], typer.Option(help="its labels, if not beside it in `labels`")] = None,  # noqa: UP045
+    voice: Annotated[Optional[Path], typer.Option(help="the teacher, if the recipe prunes it")] = None,  # noqa: UP045
 ) -> None:
     """Keep a run's averaged weights in FP16."""
     name = stage or run.resolve().name
@@ -131,7 +134,7 @@ def save_run(
             f"{run} is not named after a stage: name it with --stage, one of {', '.join(STAGES)}"
         )
     seen = Labels(labels or run.resolve().parent / "labels")
-    kept, table = _found(run, name, recipe, seen)
+    kept, table = _found(run, name, recipe, seen, read_voice(voice) if voice else None)
     save(out, kept, table, losses(run))
     card = kept.card
     print(
@@ -139,7 +142,9 @@ def save_run(
     )
 
 
-def _found(run: Path, stage: str, recipe: str | None, labels: Labels) -> tuple[Trained, dict[str, Any]]:
+def _found(
+    run: Path, stage: str, recipe: str | None, labels: Labels, voice: StagedVoice | None
+) -> tuple[Trained, dict[str, Any]]:
     from compress import recipe as recipes
 
     if checkpoint.load(run) is None:
@@ -150,7 +155,7 @@ def _found(run: Path, stage: str, recipe: str | None, labels: Labels) -> tuple[T
     for name in [recipe] if recipe else recipes.names():
         config = recipes.load(name).students()
         try:
-            task = make_task(config or DistilConfig(), stage, labels, folder=run)
+            task = make_task(config or DistilConfig(), stage, labels, voice, run)
             return trained.from_run(task, stage, run), asdict(task.stage)
         except EdgevoiceError as error:
             refused = error if recipe else refused

@@ -11,6 +11,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from compress.prune.encoder import TeacherEncoder
+from compress.prune.hifigan import HiFiGan
 from compress.students.acoustic import Acoustic, ContourAcoustic
 from compress.students.encoder import Encoder
 from compress.students.vocoder import Vocoder
@@ -22,9 +24,11 @@ IR_VERSION = 9
 def export(student: nn.Module) -> onnx.ModelProto:
     """The stage's ONNX graph, its time axis dynamic and its batch one, with the contract's input names."""
     inputs, outputs = signature(student)
-    rate = "T" if isinstance(student, Encoder) else "F"
+    rate = "T" if isinstance(student, (Encoder, TeacherEncoder)) else "F"
     axes = {
-        name: {value.dim() - 1: rate} for name, value in {**inputs, **outputs}.items() if name != "speaker"
+        name: {value.dim() - 1: "samples" if name == "waveform" else rate}
+        for name, value in {**inputs, **outputs}.items()
+        if name != "speaker"
     }
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -60,7 +64,7 @@ def signature(student: nn.Module, steps: int = 24) -> tuple[dict[str, Tensor], d
     """Example inputs by name, and outputs as placeholders of the right rank."""
     made: dict[str, Tensor] = {}
     results: dict[str, Tensor] = {}
-    if isinstance(student, Encoder):
+    if isinstance(student, (Encoder, TeacherEncoder)):
         made["phonemes"] = torch.randint(student.config.symbols, (1, steps))
         if student.config.noise:
             made["noise"] = torch.randn(1, student.config.noise, steps)
@@ -77,6 +81,9 @@ def signature(student: nn.Module, steps: int = 24) -> tuple[dict[str, Tensor], d
         if student.config.phase:
             made["phase"] = torch.randn(1, student.config.phase, steps)
         results = {"spectrum": torch.empty(1, 1, 1)}
+    elif isinstance(student, HiFiGan):
+        made["latents"] = torch.randn(1, student.config.latents, steps)
+        results = {"waveform": torch.empty(1, 1)}
     else:
         raise TypeError(f"no stage of the contract is a {type(student).__name__}")
     if student.config.speaker:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +16,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tiny_students import STAGES, TABLES
+from tiny_students import SCHEDULE, STAGES, TABLES
 
 from compress import pipeline, recipe, summary
-from compress.distil import weights
+from compress.distil import checkpoint, weights
 from compress.distilled import Origin
 from compress.teachers import piper
+from compress.workspace import lock
 from edgevoice import EdgevoiceError, Voice
 from targets import load as load_target
 
@@ -26,6 +31,11 @@ QUANTIZE = """
 sentences = 8
 method = "minmax"
 search_seconds = 0.0
+"""
+FINISH = f"""
+[distil.finish]
+[distil.finish.schedule]
+{SCHEDULE.format(steps=2)}
 """
 HEAD = """
 [chunks]
@@ -104,28 +114,34 @@ def test_the_student_is_judged_against_its_teacher(made: pipeline.Result) -> Non
 def test_training_goes_on_where_it_stands_and_as_trained_trains_no_further(
     made: pipeline.Result, tiny_voice: Path, tmp_path: Path
 ) -> None:
-    """More steps in the same folder; then the students as they stand, and nothing is written there."""
-    training = tmp_path / "training"
-    shutil.copytree(made.bundle.path.parent / "training", training)
-    longer = recipe_of(tmp_path, steps=4)
+    """More steps in the same folder, and a finish; then as they stand, and nothing is written there."""
+    training = _copied(made, tmp_path)
+    longer = recipe_of(tmp_path, steps=4, more=FINISH)
     first = pipeline.compress(
         tiny_voice, load_target("cpu"), longer, tmp_path / "first", origin=Origin(training)
     )
-    assert _steps(first) == {4}
+    assert _steps(first) == {"vocoder": 4 + 2, "acoustic": 4, "encoder": 4}
+    finished = first.bundle.manifest.stages["vocoder"].trained
+    assert finished is not None
+    assert finished.finish_steps == 2
     before = _contents(training)
-    longest = recipe_of(tmp_path, steps=9)
+    longest = recipe_of(tmp_path, steps=9, more=FINISH)
     second = pipeline.compress(
         tiny_voice, load_target("cpu"), longest, tmp_path / "second", origin=Origin(training, as_trained=True)
     )
-    assert _steps(second) == {4}
+    assert _steps(second) == _steps(first)
     assert _contents(training) == before
     files, others = (_fp32(tmp_path / f".{name}.work") for name in ("first", "second"))
     assert files == others
 
 
-def _steps(result: pipeline.Result) -> set[int]:
-    cards = [stage.trained for stage in result.bundle.manifest.stages.values()]
-    return {card.steps for card in cards if card}
+def _copied(made: pipeline.Result, folder: Path) -> Path:
+    return Path(shutil.copytree(made.bundle.path.parent / "training", folder / "training"))
+
+
+def _steps(result: pipeline.Result) -> dict[str, int]:
+    cards = {name: stage.trained for name, stage in result.bundle.manifest.stages.items()}
+    return {name: card.steps for name, card in cards.items() if card}
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:
@@ -178,6 +194,52 @@ def test_a_student_that_fails_its_gate_is_not_written_unless_asked_for(
     worse = pipeline.compress(tiny_voice, load_target("cpu"), strict, out, allow_worse=True, origin=origin)
     assert any("at most 0.01" in reason for reason in worse.bundle.manifest.failed_gate)
     assert "FAILED THE GATE: log_mel_l1" in summary.table(worse)
+
+
+def test_a_training_that_is_asked_to_end_saves_first(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path
+) -> None:
+    training = _copied(made, tmp_path)
+    recipe_of(tmp_path, steps=1_000_000)
+    command = [sys.executable, "-c", "from edgevoice.cli import main; main()", "compress", tiny_voice]
+    command += ["-o", tmp_path / "bundle", "--recipe", tmp_path / "tiny.toml", "--training", training]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        try:
+            reached = _wait_for_step(training / "vocoder", 10, process)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+            process.wait(60)
+    told = (tmp_path / "log").read_text().splitlines()[-1]
+    state = checkpoint.load(training / "vocoder")
+    assert state is not None
+    assert state["step"] >= reached
+    assert told == f"stopped at step {state['step']} of the vocoder; the same command goes on from there"
+
+
+def _wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes]) -> int:
+    end = time.monotonic() + 200
+    while time.monotonic() < end and process.poll() is None:
+        state = checkpoint.load(run)
+        if state is not None and state["step"] >= step:
+            return int(state["step"])
+        time.sleep(0.2)
+    raise AssertionError(f"no step {step} came; exit status {process.poll()}")
+
+
+def test_two_trainings_do_not_share_a_folder(made: pipeline.Result, tiny_voice: Path, tmp_path: Path) -> None:
+    training = made.bundle.path.parent / "training"
+    with (
+        lock(training, "training is at work in", "--training"),
+        pytest.raises(EdgevoiceError, match=r"another training is at work in .*: wait for it"),
+    ):
+        pipeline.compress(
+            tiny_voice, load_target("cpu"), recipe_of(tmp_path), tmp_path / "bundle", origin=Origin(training)
+        )
 
 
 def test_some_stages_may_stay_the_teachers(made: pipeline.Result, tiny_voice: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +27,12 @@ class Task(Protocol):
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch: ...
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+def blank(task: Task) -> nn.Module:
+    """A student to put trained weights into: of its shape, where its starting weights take long to make."""
+    make: Callable[[], nn.Module] = getattr(task, "blank", task.student)
+    return make()
 
 
 def task_key(task: Task) -> str:

@@ -19,8 +19,9 @@ from compress.distil import checkpoint, trained, weights
 from compress.distil.chain import make_chain
 from compress.distil.config import DistilConfig, FinishStage, VocoderStage, recipe_key
 from compress.distil.tasks import make_task, vocoder_task
-from compress.distil.tasks.base import Batch
+from compress.distil.tasks.base import Batch, blank
 from compress.labels.store import Labels
+from compress.staged import StagedVoice
 from edgevoice.errors import EdgevoiceError
 
 STREAM = 2
@@ -29,11 +30,13 @@ STREAM = 2
 class FinishTask:
     """Wraps the vocoder's own task, of which it replaces the latents in a share of the segments."""
 
-    def __init__(self, config: DistilConfig, labels: Labels, folder: Path) -> None:
+    def __init__(
+        self, config: DistilConfig, labels: Labels, folder: Path, voice: StagedVoice | None = None
+    ) -> None:
         """``folder`` holds the copies that `gather` made."""
         finish, vocoder = _tables(config)
         self.stage, self.labels, self.mix = replace(vocoder, schedule=finish.schedule), labels, finish.mix
-        self._vocoder = vocoder_task(config, labels, self.stage)
+        self._vocoder = vocoder_task(config, self.stage, labels, voice)
         self._vocoder.item = self._item  # type: ignore[method-assign]
         files = {stage: folder / f"{stage}{weights.SUFFIX}" for stage in fellows_of(labels)}
         students = {
@@ -51,6 +54,9 @@ class FinishTask:
 
     def student(self) -> nn.Module:
         return self._vocoder.student()
+
+    def blank(self) -> nn.Module:
+        return blank(self._vocoder)
 
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
         return self._vocoder.batch(step, rank, ranks)
@@ -84,7 +90,9 @@ def fellows_of(labels: Labels) -> tuple[str, ...]:
     return ("acoustic", "encoder") if labels.info.noise else ("text",)
 
 
-def gather(config: DistilConfig, labels: Labels, runs: Path, folder: Path) -> None:
+def gather(
+    config: DistilConfig, labels: Labels, runs: Path, folder: Path, voice: StagedVoice | None = None
+) -> None:
     """Copy the students that a finish in ``folder`` starts from out of their ``runs``, once."""
     _tables(config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +101,7 @@ def gather(config: DistilConfig, labels: Labels, runs: Path, folder: Path) -> No
         needed = "acoustic" if stage == "text" else stage
         if path.exists() or getattr(config, needed) is None:
             continue
-        task = make_task(config, stage, labels)
+        task = make_task(config, stage, labels, voice)
         weights.save(path, trained.from_run(task, stage, runs / stage), {}, [])
 
 
