@@ -217,6 +217,8 @@ class Manifest(_Strict, frozen=True):
     """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured.
 
     ``against_teacher``: for a bundle with students in it.
+    ``serial``: given when the bundle is signed, higher with each release, so that a device that trusts keys
+    takes no older one; 0 if none was given.
     """
 
     schema: int
@@ -234,3 +236,4 @@ class Manifest(_Strict, frozen=True):
     failed_gate: list[str] = []
     not_judged: list[str] = []
     against_teacher: AgainstTeacher | None = None
+    serial: Serial = 0

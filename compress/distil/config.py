@@ -124,14 +124,6 @@ class FinishStage:
 
 
 @dataclass(frozen=True)
-class FinishStage:
-    """The vocoder trained on, with the latents of its fellow students in a share ``mix`` of all segments."""
-
-    mix: float = 0.5
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000, rate=3e-4))
-
-
-@dataclass(frozen=True)
 class DistilConfig:
     """One student: a table for each stage that is to be a student. ``None`` leaves the teacher's stage."""
 
