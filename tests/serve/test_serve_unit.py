@@ -16,7 +16,7 @@ from edgevoice.deploy.local import deploy
 from edgevoice.serve import place, reach, unit
 from edgevoice.serve.unit import Wanted
 
-ME = pwd.getpwuid(os.getuid()).pw_name
+ROOT = pwd.getpwuid(0).pw_name
 MEBI = 1 << 20
 
 analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
@@ -29,7 +29,7 @@ def lasting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(root: Path, version: int = 252, **wanted: object) -> str:
-    return unit.make(Wanted(root, **{"user": ME, **wanted}), lambda _: None, version)  # type: ignore[arg-type]
+    return unit.make(Wanted(root, **{"user": ROOT, **wanted}), lambda _: None, version)  # type: ignore[arg-type]
 
 
 def value(text: str, key: str) -> str:
@@ -41,7 +41,7 @@ def test_it_says_what_is_run_and_with_how_much(root: Path) -> None:
     text = made(root, threads=2)
     assert value(text, "ExecStart").endswith(f" -m edgevoice serve {root} --threads 2")
     assert value(text, "RuntimeDirectory") == place.runtime_name(root)
-    assert value(text, "User") == ME
+    assert value(text, "User") == ROOT
     assert "DynamicUser" not in text
     limit = int(value(text, "MemoryMax").rstrip("M"))
     plan = int(re.findall(r"speaks now, (\d+) MiB", text)[0])
@@ -113,7 +113,7 @@ def test_a_folder_that_is_emptied_is_refused(root: Path, monkeypatch: pytest.Mon
 def test_a_folder_in_a_home_is_noted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     monkeypatch.setattr(unit, "HOMES", (str(root.parent),))
-    text = unit.make(Wanted(root, ME), notes.append, 252)
+    text = unit.make(Wanted(root, ROOT), notes.append, 252)
     assert value(text, "ProtectHome") == "read-only"
     assert "lies in a home" in notes[0]
 
@@ -147,7 +147,7 @@ def test_names_that_are_not_there(root: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_one_line(root: Path, tmp_path: Path) -> None:
     output = tmp_path / "none" / "edgevoice.service"
-    assert "cannot write" in reason(lambda: unit.write(Wanted(root, ME), output, lambda _: None))
+    assert "cannot write" in reason(lambda: unit.write(Wanted(root, ROOT), output, lambda _: None))
     (tmp_path / "folder").mkdir()
-    assert "cannot write" in reason(lambda: unit.write(Wanted(root, ME), tmp_path / "folder", lambda _: None))
+    assert "cannot write" in reason(lambda: unit.write(Wanted(root, ROOT), tmp_path / "folder", lambda _: None))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder"]
