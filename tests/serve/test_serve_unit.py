@@ -149,5 +149,7 @@ def test_a_file_that_cannot_be_written_is_one_line(root: Path, tmp_path: Path) -
     output = tmp_path / "none" / "edgevoice.service"
     assert "cannot write" in reason(lambda: unit.write(Wanted(root, ROOT), output, lambda _: None))
     (tmp_path / "folder").mkdir()
-    assert "cannot write" in reason(lambda: unit.write(Wanted(root, ROOT), tmp_path / "folder", lambda _: None))
+    assert "cannot write" in reason(
+        lambda: unit.write(Wanted(root, ROOT), tmp_path / "folder", lambda _: None)
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder"]
