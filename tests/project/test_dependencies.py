@@ -27,7 +27,7 @@ EXTRAS = {
     "compress/students": {"compress", "train"},
     "compress": {"compress"},
     "calibration": {"compress"},
-    "edgevoice": {"espeak", "jetson", "pycuda", "serve", "tensorrt"},
+    "edgevoice": {"espeak", "jetson", "kit", "pycuda", "serve", "tensorrt"},
     "targets": set(),
 }
 
