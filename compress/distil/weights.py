@@ -150,7 +150,8 @@ def _found(
     if checkpoint.load(run) is None:
         raise EdgevoiceError(f"{run} holds no checkpoint; train the {stage} first")
     refused = EdgevoiceError(
-        f"{run} belongs to no recipe that comes with edgevoice: name its own with --recipe"
+        f"{run} belongs to no recipe that comes with edgevoice: name its own with --recipe, "
+        "and with --voice the teacher that it prunes"
     )
     for name in [recipe] if recipe else recipes.names():
         config = recipes.load(name).students()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -205,7 +206,11 @@ def test_a_training_that_is_asked_to_end_saves_first(
     command += ["-o", tmp_path / "bundle", "--recipe", tmp_path / "tiny.toml", "--training", training]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         try:
             reached = _wait_for_step(training / "vocoder", 10, process)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,28 @@ torch = pytest.importorskip("torch")
 
 from tiny_students import RECIPE, trained_runs  # noqa: E402
 from torch import nn  # noqa: E402
+from voice_labels import voice_labels  # noqa: E402
 
 from compress import teachers  # noqa: E402
 from compress.distil import evaluate  # noqa: E402
 from compress.distil.chain import make_chain  # noqa: E402
-from compress.labels.make import label  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
 from compress.labels.teacher import require_teacher  # noqa: E402
-from compress.teachers.staged import StagedTeacher, piper_teacher, session  # noqa: E402
+from compress.staged import StagedVoice  # noqa: E402
+from compress.teachers.staged import StagedTeacher, session  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 
-SAID = [
-    "The small boat drifted past the stone bridge.",
-    "Nine tall clocks struck at once, and all were wrong.",
-]
 ORDER = ("encoder", "acoustic", "vocoder")
 
 
 @pytest.fixture(scope="module")
-def held(tiny_voice: Path, tmp_path_factory: pytest.TempPathFactory) -> Labels:
-    root = tmp_path_factory.mktemp("held")
-    label(partial(piper_teacher, tiny_voice), SAID, "two", root)
-    return Labels(root)
+def voice(tiny_voice: Path) -> StagedVoice:
+    return teachers.read(tiny_voice)
+
+
+@pytest.fixture(scope="module")
+def held(voice: StagedVoice, tmp_path_factory: pytest.TempPathFactory) -> Labels:
+    return voice_labels(voice, tmp_path_factory.mktemp("held"), count=2)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +58,8 @@ class Same(nn.Module):
     "stages", [{"vocoder"}, {"acoustic"}, {"encoder"}, {"acoustic", "vocoder"}, set(ORDER)]
 )
 def test_a_perfect_student_says_what_the_teacher_said(
-    stages: set[str], held: Labels, tiny_voice: Path
+    stages: set[str], held: Labels, voice: StagedVoice
 ) -> None:
-    voice = teachers.read(tiny_voice)
     chain = make_chain({stage: Same(voice.stages[stage]) for stage in stages}, held, voice)  # type: ignore[index]
     for index in range(len(held)):
         row = held.read(index, ["audio", "durations"])
@@ -105,17 +103,17 @@ def _lines(runs: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_a_teacher_that_is_needed_is_asked_for(held: Labels, tiny_voice: Path) -> None:
-    voice = teachers.read(tiny_voice)
+def test_a_teacher_that_is_needed_is_asked_for(held: Labels, voice: StagedVoice) -> None:
+    chain = make_chain({"acoustic": Same(voice.stages["acoustic"])}, held)
     with pytest.raises(
         EdgevoiceError, match="the teacher's vocoder comes after a student: name it with --teacher"
     ):
-        make_chain({"acoustic": Same(voice.stages["acoustic"])}, held)
+        chain.say(0)
 
 
 def test_labels_of_another_teacher_are_refused(
-    held: Labels, tiny_voice: Path, tiny_multispeaker_voice: Path
+    held: Labels, voice: StagedVoice, tiny_multispeaker_voice: Path
 ) -> None:
-    require_teacher(held, StagedTeacher(teachers.read(tiny_voice)))
+    require_teacher(held, StagedTeacher(voice))
     with pytest.raises(EdgevoiceError, match="labels of another teacher than tiny_multispeaker"):
         require_teacher(held, StagedTeacher(teachers.read(tiny_multispeaker_voice)))
