@@ -57,6 +57,8 @@ def quantisable(model: onnx.ModelProto, op_types: Collection[str] = OPERATORS) -
             continue
         weight = weights.get(node.input[1])
         fits = weight is not None and weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) >= 2
+        if weight is not None and node.op_type == "MatMul" and len(weight.dims) > 2:
+            continue  # ONNX Runtime fuses a stack of matrices, and then refuses its zero points while running
         if fits and (node.op_type != "Gemm" or _plain_gemm(node)):
             found.append(node)
     return found

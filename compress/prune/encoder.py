@@ -55,11 +55,12 @@ class RelativeAttention(nn.Module):
             for conv in (self.query, self.key, self.value)
         )
         query = query.transpose(2, 3) * key.shape[2] ** -0.5
-        scores = query @ key + self._along(query @ self.near_key.transpose(1, 2))
+        near_key, near_value = _shared(self.near_key), _shared(self.near_value)
+        scores = query @ key + self._along(query @ near_key.transpose(-1, -2))
         if unseen is not None:
             scores = scores + unseen[:, None, None]
         weights = torch.softmax(scores, dim=-1)
-        joined = weights @ value.transpose(2, 3) + self._across(weights) @ self.near_value
+        joined = weights @ value.transpose(2, 3) + self._across(weights) @ near_value
         result: Tensor = self.join(joined.transpose(2, 3).flatten(1, 2))
         return result
 
@@ -133,6 +134,11 @@ class TeacherEncoder(nn.Module):
         for block in self.timing:
             timing = _hide(block(timing), columns)
         return self.head(x), torch.exp(self.timing_out(timing)[:, :, 0])
+
+
+def _shared(tables: Tensor) -> Tensor:
+    """A table that all heads share, as a plain matrix: INT8 products take no stack of them."""
+    return tables[0] if len(tables) == 1 else tables
 
 
 def _normed(norm: nn.Module, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny_graphs as graphs
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from calibration import ranges
 from calibration.census import explicit_int8, float_operators, integer_operators
@@ -42,6 +42,19 @@ def test_quantised_vocoder_is_close(vocoder: Path, form: str, method: str):
     assert report.bytes == out.stat().st_size
     assert snr(run(vocoder), run(out)) > 18
     assert abs(snr(run(vocoder), run(out)) - snr(run(vocoder), run(out, plain=True))) < 6
+
+
+def test_a_stack_of_matrices_is_left_in_floating_point():
+    rows = helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, [2, "F", 16])
+    out = helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)
+    shapes = {"plain": (16, 16), "stack": (2, 16, 4)}
+    weights = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()]
+    nodes = [
+        helper.make_node("MatMul", ["rows", "plain"], ["between"], name="plain"),
+        helper.make_node("MatMul", ["between", "stack"], ["out"], name="stack"),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "products", [rows], [out], weights))
+    assert [node.name for node in quantisable(model)] == ["plain"]
 
 
 def test_cpu_form_runs_in_int8(vocoder: Path):

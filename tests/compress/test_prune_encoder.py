@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 import onnxruntime as ort  # noqa: E402
 from voice_labels import voice_labels  # noqa: E402
 
+from calibration.quantize import quantize  # noqa: E402
 from compress import teachers  # noqa: E402
 from compress.distil import checkpoint  # noqa: E402
 from compress.distil.config import DistilConfig, EncoderStage, Schedule, from_table, recipe_key  # noqa: E402
@@ -182,6 +183,19 @@ def test_the_file_equals_the_network_and_nothing_in_it_depends_on_data(
             expected = student(torch.from_numpy(phonemes), torch.zeros(1, 2, length))
         for name, ours in zip(("hidden", "durations"), expected, strict=True):
             np.testing.assert_allclose(run(model, name, phonemes), ours.numpy(), atol=1e-4)
+
+
+def test_int8_runs_and_is_near(voice: StagedVoice, labels: Labels, tmp_path: Path) -> None:
+    task = pruned(labels, voice)
+    onnx.save(export(task.student().eval()), tmp_path / "fp32.onnx")
+    rows = [task._row(number) for number in range(8)]
+    windows = [{name: row[name][None] for name in ("phonemes", "noise")} for row in rows]
+    quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", windows)
+    exact, rough = (
+        run(onnx.load(tmp_path / name), "hidden", windows[0]["phonemes"])
+        for name in ("fp32.onnx", "int8.onnx")
+    )
+    assert 0 < np.abs(exact - rough).mean() < 0.1 * np.abs(exact).mean()
 
 
 def test_wrong_ratios_and_voices_are_refused_in_one_line(
