@@ -19,7 +19,9 @@ from edgevoice.serve import client
 MEBI = 1 << 20
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-PlaceArgument = Annotated[str, typer.Argument(help="The deployed folder: a path, or USER@HOST[:FOLDER].")]
+PlaceArgument = Annotated[
+    str, typer.Argument(help="The deployed folder: a path, USER@HOST or USER@HOST:FOLDER.")
+]
 PortOption = Annotated[
     Optional[int],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
     typer.Option("--port", help="The host's port for SSH.", min=1, max=65535),
@@ -41,7 +43,9 @@ def deploy(
     bundle: Annotated[str, typer.Argument(help="The bundle.")],
     place: Annotated[
         str,
-        typer.Argument(help="Where to: a folder, USER@HOST[:FOLDER], or ssh://[USER@]HOST[:PORT][/FOLDER]."),
+        typer.Argument(
+            help="Where to: a folder, USER@HOST, USER@HOST:FOLDER, or ssh://USER@HOST:PORT/FOLDER."
+        ),
     ],
     keep: Annotated[int, typer.Option("--keep", min=2, help="Releases that stay.")] = 3,
     dry_run: Annotated[
