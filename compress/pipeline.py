@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def compress(
     files = sources(draft, settled.choices)
     sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
+    _tell_what_goes(place, say)
     written = bundle.write(out, made, files)
     _keep_samples(run, settled, against, written)
     apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, run.spoken))
@@ -107,6 +109,12 @@ def compress(
 def _require(failed: Sequence[str], allow_worse: bool) -> None:
     if failed and not allow_worse:
         raise EdgevoiceError(f"the voice did not survive: {'; '.join(failed)} (--allow-worse writes it)")
+
+
+def _tell_what_goes(out: Path, say: Say) -> None:
+    if (out / bundle.MANIFEST).is_file():
+        with suppress(EdgevoiceError):  # a damaged one may be replaced too
+            say(f"replacing bundle {bundle.read(out, verify=False).id[:16]} in {out}")
 
 
 def _exactness(teacher: Draft, corpus: Corpus, work: Workspace) -> float:
