@@ -67,7 +67,9 @@ def say(
         Optional[str],  # noqa: UP045
         typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
     ] = None,
-    speed: Annotated[float, typer.Option("--speed", help="2 is nearly twice as fast (no phoneme is under a frame); 0.1 to 10.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option("--speed", help="2 is nearly twice as fast (no phoneme is under a frame); 0.1 to 10.")
+    ] = 1.0,
     pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")] = 0.2,
     speaker: Annotated[
         Optional[str],  # noqa: UP045
