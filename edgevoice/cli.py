@@ -68,7 +68,7 @@ def say(
         typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
     ] = None,
     speed: Annotated[
-        float, typer.Option("--speed", help="2 is nearly twice as fast (no phoneme is under a frame); 0.1 to 10.")
+        float, typer.Option("--speed", help="2 is nearly twice as fast (a phoneme keeps a frame); 0.1 to 10.")
     ] = 1.0,
     pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")] = 0.2,
     speaker: Annotated[
