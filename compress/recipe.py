@@ -59,7 +59,7 @@ class Labelling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``name``: the file's unless it says another. ``prune``: read where it is trained.
+    """``name``: the file's unless it says another.
 
     ``gate``: what smaller files may lose against FP32; ``student_gate``: what a student may against its
     teacher, where nothing is asked that the table does not name.
@@ -72,7 +72,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: Labelling = Labelling()
     gate: dict[str, Any] = {}
     student_gate: dict[str, Any] = {}
-    prune: dict[str, Any] | None = None
     distil: dict[str, Any] | None = None
 
     def sha256(self) -> str:
