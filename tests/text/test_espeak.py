@@ -87,7 +87,7 @@ def test_a_missing_library_names_both_ways_to_get_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(espeak, "_library", None)
     monkeypatch.setattr(espeak.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(espeak.ctypes, "CDLL", nothing)
-    with pytest.raises(EdgevoiceError, match=r"edgevoice\[espeak\].*apt install"):
+    with pytest.raises(EdgevoiceError, match=r"espeakng-loader.*apt install"):
         phonemizer("espeak", "en-us")
 
 
