@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgevoice import bundle
 from edgevoice.deploy.layout import Folder, current_name, read_state, short
+from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.make import SUFFIX
 from edgevoice.pack.reader import HEAD, opened
@@ -16,6 +17,8 @@ def why_not(folder: Folder, release: str, serial: int) -> str:
     """Why a release (its whole id) is not newer; empty if it is."""
     name, ring = short(release), ring_of(folder.root)
     if name == current_name(folder):
+        if abandoned(folder):  # an update that died in its health window: once more
+            return ""
         return f"release {name} speaks already"
     newest = ring.newest_serial() if ring.in_use else 0
     if serial < newest:

@@ -34,15 +34,15 @@ Subsystem sftp internal-sftp
 
 @dataclass(frozen=True)
 class Host:
-    """A device: ``home`` holds what is its own, ``root`` is where its voice is."""
+    """A device: ``home`` holds what is its own."""
 
     name: str
     home: Path
     port: int
 
-    @property
-    def root(self) -> Path:
-        return self.home / "voice"
+    def root(self, case: str) -> Path:
+        """Where its voice is in a test called ``case``."""
+        return self.home / case
 
     @property
     def command(self) -> Path:
@@ -55,7 +55,7 @@ class Host:
             "ansible_user": getpass.getuser(),
             "ansible_python_interpreter": python,
             "ansible_remote_tmp": str(self.home / "ansible"),
-            "edgevoice_root": str(self.root),
+            "edgevoice_root": f"{self.home}/{{{{ case }}}}",
             "edgevoice_command": str(self.command),
             "edgevoice_python": python,
             "edgevoice_upload": str(self.home / "upload"),

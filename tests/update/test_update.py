@@ -99,6 +99,14 @@ def test_a_release_that_failed_on_trial_is_not_taken_again(root: Path, one: Path
     assert "has been here before and was left" in run(root).reason
 
 
+def test_an_update_that_died_on_trial_is_taken_once_more(root: Path, one: Path, two: Path) -> None:
+    configure(root, two)
+    update(root, lambda found: local.deploy(found, root, trial=True, self_test=content))
+    assert run(root).done
+    assert go_back_if_on_trial(root) is None
+    assert "speaks already" in run(root).reason
+
+
 def test_an_older_one_is_not_newer(root: Path, one: Path, two: Path, tmp_path: Path, key: Path) -> None:
     local.deploy(two, root, self_test=content)
     configure(root, signed(tmp_path, "early", key, 1, vocoder=4))
