@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from array import array
 from collections.abc import Iterator
@@ -56,11 +56,11 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
 
     target = check_file(path)
     format_name = FORMATS[path.suffix.lower()]
-    partial = None
+    # Named before it is made: a signal in between must not leave a file that nobody knows of.
+    partial = target.with_name(f".{target.name[:_NAME]}.{secrets.token_hex(6)}{PARTIAL}")
     try:
         remove_stale(target.parent)
-        handle, partial = _partial(target)
-        with os.fdopen(handle) as held:
+        with os.fdopen(_claimed(partial)) as held:
             # By name: out of a Python file's callbacks into libsndfile no error and no signal comes back.
             with soundfile.SoundFile(str(partial), "w", rate, 1, format=format_name) as out:
                 counter = _Counter(out)
@@ -74,20 +74,20 @@ def open_file(path: Path, rate: int) -> Iterator[Sink]:
         reason = error.strerror if isinstance(error, OSError) else f"{error} Is the disk full?"
         raise EdgevoiceError(f"cannot write {path}: {reason}") from None
     finally:
-        if partial is not None:
+        with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _partial(target: Path) -> tuple[int, Path]:
-    """A new file beside ``target``, open and locked: the lock ends with the process, however that ends."""
+def _claimed(partial: Path) -> int:
+    """The new file ``partial``, open and locked: the lock ends with the process, however that ends."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:_NAME]}.", suffix=PARTIAL, dir=target.parent)
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             held = _lock(handle)
         except OSError:  # no locks here: then none is taken for stale either
             held = True
         if held and os.fstat(handle).st_nlink:
-            return handle, Path(name)
+            return handle
         os.close(handle)  # another process took it for stale before it was locked
 
 
