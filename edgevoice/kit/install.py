@@ -40,7 +40,9 @@ INSTALL_SECONDS = 3600
 DEPLOY_SECONDS = 3600
 PATIENCE_SECONDS = 10.0
 MARK = "edgevoice.lock"
-BESIDE = {"arriving", "bin", "incoming", "keys", "runtime", "runtimes", "update.toml"}
+SESSION = "session.lock"
+"""Held by whoever sends to this folder; the folder itself and its mark are locked by the deploy that runs."""
+BESIDE = {"arriving", "bin", "incoming", "keys", "runtime", "runtimes", SESSION, "update.toml"}
 """What of ours may lie in a folder that no release came to yet."""
 
 HELD: list[int] = []

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice.deploy.layout import resolve
+from edgevoice.kit import install
 from edgevoice.remote import ssh, transfer
 from edgevoice.remote.deploy import Options, deploy
 from edgevoice.remote.target import Host
@@ -61,7 +62,7 @@ def send(job: dict[str, Any], root: str) -> int:
 def settled(root: str) -> str:
     """What speaks once nothing holds the folder any more: the agent ends after its client."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    held = os.open(root, os.O_RDONLY)
+    held = os.open(Path(root) / install.SESSION, os.O_RDWR | os.O_CREAT)
     try:
         while time.monotonic() < deadline:
             try:

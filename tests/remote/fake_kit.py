@@ -49,15 +49,24 @@ class Report(msgspec.Struct):
 LIGHT = """
 import json, sys
 from dataclasses import asdict
+from pathlib import Path
 from edgevoice.deploy import local
+from edgevoice.deploy.layout import Folder
+from edgevoice.deploy.trial import deploying
 from edgevoice.errors import EdgevoiceError
 
 VERBS = {
-    "deploy": lambda bundle, root, *rest: local.deploy(bundle, root),
+    "deploy": lambda bundle, root, *rest: deploy(bundle, root),
     "rollback": lambda root, *rest: local.rollback(root),
     "status": lambda root, *rest: local.status(root),
     "releases": lambda root, *rest: local.releases(root),
 }
+
+
+def deploy(bundle, root):
+    # As the command does it: the folder itself is locked too, for the service to see.
+    with deploying(Folder(Path(root))):
+        return local.deploy(bundle, root)
 
 
 def main():

@@ -139,7 +139,7 @@ def test_an_interrupted_transfer_goes_on(device: Device, new: Path, left: float,
 
 
 def test_another_deploy_is_not_disturbed(device: Device, old: Path, new: Path) -> None:
-    held = os.open(device.root, os.O_RDONLY)
+    held = os.open(device.root / install.SESSION, os.O_RDWR)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(EdgevoiceError, match=r"another deploy into .* is running.*still speaks there"):

@@ -72,7 +72,7 @@ def installed(root: Path) -> dict[str, Any]:
         "current": current,
         "runtimes": [path.parent.name for path in runtimes],
         "launcher": (root / "bin" / "edgevoice").is_file(),
-        "busy": _busy(root, root / install.MARK),
+        "busy": _busy(root / install.SESSION, root / install.MARK, root),
     }
 
 

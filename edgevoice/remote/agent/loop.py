@@ -38,7 +38,7 @@ class Agent:
         os.umask(0o022)
         place = _place(root)
         install.claim(place)
-        self.lock = os.open(place, os.O_RDONLY)
+        self.lock = os.open(place / install.SESSION, os.O_RDWR | os.O_CREAT, 0o644)
         if not install.try_lock(self.lock):
             raise install.InstallError(f"another deploy into {place} is running: wait until it has ended")
         install.HELD.append(self.lock)
