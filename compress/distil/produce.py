@@ -171,7 +171,7 @@ def _staged(voice: StagedVoice, stage: StageName, kept: Trained) -> StagedStage:
             card.recipe,
             card.labels,
             card.steps,
-            round(card.seconds, 1),
+            round(card.seconds, 3),
             round(card.hours, 3),
             card.finish,
         ),
