@@ -128,7 +128,8 @@ class TeacherEncoder(nn.Module):
         x = _hide(self.symbols(phonemes).transpose(1, 2), seen)
         for layer in self.layers:
             x = _hide(layer(x, seen, unseen), seen)
-        timing = x if noise is None else torch.cat([x, noise], dim=1)
+        # Cut off from the durations' error, as in VITS itself: on joe it drove the hidden states away again.
+        timing = x.detach() if noise is None else torch.cat([x.detach(), noise], dim=1)
         columns = None if present is None else present[:, :, None]
         timing = _hide(self.timing_in(timing.transpose(1, 2)), columns)
         for block in self.timing:

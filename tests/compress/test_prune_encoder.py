@@ -222,3 +222,13 @@ def test_a_new_students_recipe_is_what_it_was() -> None:
     assert recipe_key(EncoderStage()) == recipe_key(replace(EncoderStage(), keep=0.0))
     assert recipe_key(EncoderStage()).startswith("d8855fd0218b34f3")
     assert recipe_key(STAGE) != recipe_key(replace(STAGE, keep=0.25))
+
+
+def test_the_durations_error_does_not_reach_the_hidden_states(labels: Labels, voice: StagedVoice) -> None:
+    encoder = pruned(labels, voice).student()
+    batch = pruned(labels, voice).batch(0)
+    _, durations = encoder(batch["phonemes"], batch["noise"], present=batch["present"])
+    durations.sum().backward()
+    moved = {name for name, weight in encoder.named_parameters() if weight.grad is not None}
+    assert moved
+    assert all(name.startswith("timing") for name in moved)
