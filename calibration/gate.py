@@ -38,6 +38,10 @@ class Thresholds:
     """Largest mean pitch error."""
     voicing_error: float | None = 0.1
     """Largest share of frames whose voicing changes."""
+    duration_frames: float | None = None
+    """Largest mean error of a phoneme's own duration, in frames; only an encoder has one."""
+    duration_total: float | None = 0.05
+    """Largest change of a sentence's length by its own durations, to either side, as a share of it."""
     stoi: float | None = None
     """Smallest STOI."""
     pesq: float | None = None
@@ -78,11 +82,12 @@ def judge(thresholds: Thresholds, figures: Mapping[str, Interval]) -> Verdict:
         limit = getattr(thresholds, entry.name)
         if limit is None:
             continue
-        if entry.name not in figures:
+        if entry.name in figures:
+            reasons.append(_reason(entry.name, limit, figures[entry.name]))
+        elif entry.name not in _OF_AN_ENCODER:
             unmeasured.append(entry.name)
-        elif reason := _reason(entry.name, limit, figures[entry.name]):
-            reasons.append(reason)
-    return Verdict(not reasons, tuple(reasons), tuple(unmeasured))
+    crossed = tuple(reason for reason in reasons if reason)
+    return Verdict(not crossed, crossed, tuple(unmeasured))
 
 
 def asks(thresholds: Thresholds, name: str) -> str:
@@ -96,6 +101,7 @@ def asks(thresholds: Thresholds, name: str) -> str:
 
 
 _SMALLEST = ("speaker_cosine", "stoi", "pesq")
+_OF_AN_ENCODER = ("duration_frames", "duration_total")
 _LOSSES = ("dnsmos_overall", "dnsmos_background", "dnsmos_p808")
 
 
@@ -110,4 +116,7 @@ def _reason(name: str, limit: float, figure: Interval) -> str:
         )
     if name == "wer":
         return f"wer rises by {found}, at most {limit:g} is allowed" if not figure.low <= limit else ""
+    if name == "duration_total":
+        change = f"{name} changes by {found}, at most {limit:g} is allowed"
+        return change if not abs(figure.mean) <= limit else ""
     return f"{name} is {found}, at most {limit:g} is allowed" if not figure.mean <= limit else ""

@@ -51,24 +51,29 @@ def settle(
     run: Measuring,
     rows: dict[StageName, list[Measured]],
     also: Callable[[Mapping[StageName, Path]], Sequence[str]] | None = None,
+    keep: bool = False,
 ) -> Settled:
     """Choose per stage, then judge the voice as a whole; while it fails, what loses most is left out.
 
     Each stage may pass alone and the voice still fail, for the losses add up. ``also``: a second judge of the
-    files that replace FP32, asked for its reasons where the first has none.
+    files that replace FP32, asked for its reasons where the first has none. ``keep``: nothing is left out
+    for its loss; the reasons are in ``failed``.
     """
-    tensorrt = run.target.engine == "tensorrt"
+    choose = _for_tensorrt if run.target.engine == "tensorrt" else _for_cpu
     while True:
-        choices = {stage: _for_tensorrt(row) if tensorrt else _for_cpu(row) for stage, row in rows.items()}
+        choices = {stage: choose(row, keep) for stage, row in rows.items()}
         smallest = {stage: choice.travelling[-1] for stage, choice in choices.items()}
         small = {s: row for s, row in smallest.items() if row.variant.precision != "fp32"}
         files = {s: row.path for s, row in small.items() if row.path}
         heard = run.voice(files, "whole")
         verdict = run.verdict(heard)
         reasons = (*verdict.reasons, *heard.broken)
-        if also and small and not reasons:
+        if keep:
+            kept = (row for choice in choices.values() for row in choice.travelling if row.refused)
+            reasons = (*reasons, *(f"{row.variant.file}: {row.refused}" for row in kept))
+        elif also and small and not reasons:
             reasons = tuple(also(files))
-        if not small or not reasons:
+        if keep or not small or not reasons:
             return Settled(choices, files, heard, reasons, verdict.unmeasured)
         worst = max(small, key=lambda stage: _loss(small[stage]))
         out = small[worst]
@@ -81,8 +86,8 @@ def _loss(row: Measured) -> float:
     return figure.mean if figure else 0.0
 
 
-def _for_cpu(rows: Sequence[Measured]) -> Choice:
-    """The fastest file that passed the gate and is worth it travels alone."""
+def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
+    """The fastest file that passed the gate, or may fail it, and is worth it travels alone."""
     plain, others = rows[0], rows[1:]
     best, why, against = plain, "nothing smaller was tried", []
     for candidate in others:
@@ -92,20 +97,21 @@ def _for_cpu(rows: Sequence[Measured]) -> Choice:
             continue
         speed = _speed(plain, candidate)
         what = f"{name} is {speed:.2f} times as fast as FP32"
-        if candidate.refused:
+        if candidate.refused and not keep:
             against.append(f"{what} but fails the gate: {candidate.refused}")
         elif speed < WORTH:
             against.append(f"{what}, not worth its loss")
         elif best is plain or _speed(best, candidate) > 1:
-            best, why = candidate, f"{what} and passes the gate"
+            verdict = f"fails the gate: {candidate.refused}" if candidate.refused else "passes the gate"
+            best, why = candidate, f"{what} and {verdict}"
     reason = "; ".join(against) if best is plain and against else why
     return Choice(best, (best,), tuple(row for row in rows if row is not best and row.path), reason)
 
 
-def _for_tensorrt(rows: Sequence[Measured]) -> Choice:
-    """FP32 for ONNX Runtime, and all that passed the gate: the device times them and chooses."""
+def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
+    """FP32 for ONNX Runtime, and all that passed the gate or may fail it: the device times and chooses."""
     plain = rows[0]
-    passed = [row for row in rows[1:] if not row.refused]
+    passed = [row for row in rows[1:] if row.path and (keep or not row.refused)]
     missing = [
         f"{row.variant.precision.upper()} {'fails the gate' if row.path else 'could not be made'}: "
         f"{row.refused}"
@@ -114,7 +120,7 @@ def _for_tensorrt(rows: Sequence[Measured]) -> Choice:
     ]
     names = " and ".join(row.variant.precision.upper() for row in passed)
     why = f"the device times {names} and chooses" if passed else "only FP32 travels"
-    tried = tuple(row for row in rows[1:] if row.refused and row.path)
+    tried = tuple(row for row in rows[1:] if row.path and row not in passed)
     reason = "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
     return Choice(plain, (plain, *passed), tried, reason)
 

@@ -32,7 +32,8 @@ def compress(
         ),
     ] = None,
     allow_worse: Annotated[
-        bool, typer.Option("--allow-worse", help="Write the bundle even if it fails the recipe's gate.")
+        bool,
+        typer.Option("--allow-worse", help="Keep what fails the gate; the manifest says what."),
     ] = False,
     training: Annotated[
         Optional[Path],  # noqa: UP045

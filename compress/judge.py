@@ -11,8 +11,10 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
+from calibration.measures.classes import duration_error
 from calibration.measures.compare import Comparison, compare
 from calibration.measures.spectral import log_mel_l1
+from calibration.measures.statistics import mean
 from compress.draft import Draft, Feeds, Spoken, say
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
@@ -25,23 +27,35 @@ TIMED_SECONDS = 4.0
 
 
 class _Forced:
-    """A candidate encoder whose durations are replaced, so that both sounds have the same length."""
+    """A candidate encoder whose durations are replaced, so that both sounds have the same length.
+
+    ``own``: the durations that it gave itself, sentence by sentence.
+    """
 
     def __init__(self, engine: Engine, durations: Sequence[Float]) -> None:
         self.inputs = engine.inputs
+        self.own: list[Float] = []
         self._engine, self._durations = engine, iter(durations)
 
     def run(self, feeds: Mapping[str, Array]) -> list[Float]:
-        hidden, _ = self._engine.run(feeds)
+        hidden, own = self._engine.run(feeds)
+        self.own.append(own)
         return [hidden, next(self._durations)]
 
 
 def heard(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine]) -> list[Float]:
     """What ``spoken`` said, with ``engines`` in place of its FP32 stages, at its durations and noise."""
-    ready: dict[StageName, Engine] = dict(engines)
-    if "encoder" in ready:
-        ready["encoder"] = _Forced(ready["encoder"], spoken.durations)
+    ready, _ = _at_its_durations(spoken, engines)
     return say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
+
+
+def _at_its_durations(
+    spoken: Spoken, engines: Mapping[StageName, Engine]
+) -> tuple[Mapping[StageName, Engine], _Forced | None]:
+    if "encoder" not in engines:
+        return engines, None
+    forced = _Forced(engines["encoder"], spoken.durations)
+    return {**engines, "encoder": forced}, forced
 
 
 def quality(
@@ -50,12 +64,34 @@ def quality(
     """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice.
 
     Its problems are those that FP32 does not have: a stage that answers NaN is broken, not merely worse.
+    A new encoder's own durations are not heard, and have figures of their own.
     """
-    sounds = heard(draft, spoken, engines)
+    ready, forced = _at_its_durations(spoken, engines)
+    sounds = say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
     rate = draft.staged.sample_rate
     found = compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups)
     had = compare(spoken.sounds, spoken.sounds, rate, groups=("spectral",)).problems
-    return replace(found, problems=[problem for problem in found.problems if problem not in had])
+    problems = [problem for problem in found.problems if problem not in had]
+    if forced is None:
+        return replace(found, problems=problems)
+    timed = durations(spoken.durations, forced.own)
+    return replace(
+        found, figures={**found.figures, **timed.figures}, problems=[*problems, *timed.problems]
+    )
+
+
+def durations(theirs: Sequence[Float], ours: Sequence[Float]) -> Comparison:
+    """Of each sentence's durations, in frames: mean error of a phoneme, and how much longer the whole is."""
+    rows: dict[str, list[float]] = {"duration_frames": [], "duration_total": []}
+    problems = []
+    for number, (first, second) in enumerate(zip(theirs, ours, strict=True), start=1):
+        if first.shape != second.shape or not np.isfinite(second).all():
+            problems.append(f"sentence {number} has durations that are no numbers")
+            continue
+        error = duration_error(first, second)
+        rows["duration_frames"].append(error.mean)
+        rows["duration_total"].append(error.total)
+    return Comparison({name: mean(row) for name, row in rows.items() if row}, rows, problems)
 
 
 def seeds_apart(draft: Draft, spoken: Spoken) -> float:
@@ -63,8 +99,7 @@ def seeds_apart(draft: Draft, spoken: Spoken) -> float:
 
     What a listener takes for the same voice differs by this much: the scale of every other distance.
     """
-    encoder = _Forced(draft.stages().encoder, spoken.durations)
-    others = say(draft, spoken.sentences, spoken.seed + 1, draft.stages({"encoder": encoder}))
+    others = heard(draft, replace(spoken, seed=spoken.seed + 1), {"encoder": draft.stages().encoder})
     pairs = zip(spoken.sounds, others, strict=True)
     return float(np.mean([log_mel_l1(one, other, draft.staged.sample_rate) for one, other in pairs]))
 

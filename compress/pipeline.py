@@ -67,7 +67,9 @@ def compress(
     """Make a bundle of ``voice`` for ``target`` at ``out``; results on the way are kept and used again.
 
     Raises `EdgevoiceError` for a voice, text or folder that will not do, a bundle that does not fit the
-    target, and, unless ``allow_worse``, one that fails the recipe's gates.
+    target, and, unless ``allow_worse``, a student that fails the recipe's gate. Of a teacher's own stages
+    those files travel that pass; with ``allow_worse`` all that the recipe asks for, and the manifest says
+    what failed.
     """
     bundle.refuse_foreign(out)
     origin.check(recipe)
@@ -91,7 +93,7 @@ def compress(
     if against is not None:
         say(f"judging the student against {voice.name} on {len(corpus.against)} sentences")
         _require(against.reasons({}), allow_worse)
-    settled = settle(run, run.stages(), against.loses if against else None)
+    settled = settle(run, run.stages(), against.loses if against else None, allow_worse)
     failed = (*settled.failed, *(against.reasons(settled.files) if against else ()))
     _require(failed, allow_worse)
     made = manifest_of(run, settled, exactness, failed, against)
@@ -127,9 +129,10 @@ def _exactness(teacher: Draft, corpus: Corpus, work: Workspace) -> float:
 
 def _chunked(run: Measuring) -> float:
     """Chunks are checked on one sentence."""
-    return float(
-        run.work.data("chunked.json", _judged_on(run), lambda: verify.in_chunks(run.draft, run.spoken))
-    )
+    draft = run.draft
+    contexts = {name: stage.context for name, stage in draft.staged.stages.items()}
+    key = [*_judged_on(run), msgspec.to_builtins(draft.chunks), contexts, draft.staged.hop]
+    return float(run.work.data("chunked.json", key, lambda: verify.in_chunks(draft, run.spoken)))
 
 
 def _judged_on(run: Measuring) -> list[object]:

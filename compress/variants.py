@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,17 +70,28 @@ def make(
 
 
 def _half(draft: Draft, stage: StageName, feeds: Sequence[Feeds], work: Workspace) -> Made:
-    def write(path: Path) -> None:
-        single = onnx.load(str(draft.path(stage)))
-        half = fp16(single)
-        scan(single, half, feeds[:2])
+    def write(path: Path) -> str:
+        try:
+            single = onnx.load(str(draft.path(stage)))
+            half = fp16(single)
+            scan(single, half, feeds[:2])
+        except EdgevoiceError as error:
+            return str(error)
         onnx.save(half, str(path))
+        return ""
 
     name = f"{stage}.fp16.onnx"
-    try:
-        return Made("fp16", "tensorrt", work.file(name, [draft.identity, name], write), {}, {})
-    except EdgevoiceError as error:
-        return Made("fp16", "tensorrt", None, {}, {}, str(error))
+    path, refused = work.noted(name, [draft.identity, name, _hash(feeds[:2])], write)
+    return Made("fp16", "tensorrt", path, {}, {}, refused)
+
+
+def _hash(feeds: Sequence[Feeds]) -> str:
+    digest = hashlib.sha256()
+    for feed in feeds:
+        for name, values in sorted(feed.items()):
+            digest.update(f"{name} {values.dtype} {values.shape} ".encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 class _Int8:
@@ -104,22 +115,18 @@ class _Int8:
 
     def make(self) -> Made:
         engine = "onnxruntime" if self._form == "cpu" else "tensorrt"
-        try:
-            path = self._work.file(self._name, self._key, self._write_both)
-        except EdgevoiceError as error:
-            return Made("int8", engine, None, {}, {}, str(error))
-        report = json.loads(self._report.read_text())
-        return Made("int8", engine, path, report["operators"], report["left"])
-
-    @property
-    def _report(self) -> Path:
-        return self._work.folder / f"{self._name}.json"
-
-    def _write_both(self, path: Path) -> None:
-        """The report first: the file is remembered once it has its name, and must not be without one."""
-        self._report.write_text(json.dumps(self._write(path), indent=1))
+        path, note = self._work.noted(self._name, self._key, self._write)
+        return Made("int8", engine, path, **note)
 
     def _write(self, path: Path) -> dict[str, Any]:
+        """The last fields of `Made`; a refusal is a result too, for its search is not to be done twice."""
+        try:
+            return self._made(path)
+        except EdgevoiceError as error:
+            path.unlink(missing_ok=True)
+            return {"operators": {}, "left": {}, "refused": str(error)}
+
+    def _made(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())
         done = self._quantize(path, ranges)
         left: dict[str, float | None] = {}
@@ -130,7 +137,7 @@ class _Int8:
                 raise EdgevoiceError(_hopeless(lost, found))
             left = found.left
             done = self._quantize(path, ranges, found.exclude)
-        return {"operators": done.operators, "left": left}
+        return {"operators": done.operators, "left": left, "refused": ""}
 
     def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
         method = self._settings.method

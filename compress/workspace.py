@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from edgevoice.bundle import sha256
 from edgevoice.errors import EdgevoiceError
 
 STATE = "made.json"
@@ -17,7 +19,9 @@ LOCK = "lock"
 
 
 class Workspace:
-    """A folder of results, each remembered with the hash of what it was made from; one run at a time.
+    """A folder of results, each remembered with hashes of what it was made from and of its file.
+
+    One run at a time. A result cut short by a lost power supply, or changed since, is made again.
 
     ``made_by``: the versions of what makes them, and a hash of our own files. Results that others made are
     removed, not used.
@@ -30,46 +34,69 @@ class Workspace:
             self._lock = lock(folder, "compress is at work in", "-o")
         except OSError as error:
             raise EdgevoiceError(f"cannot write to {folder.parent}: {error.strerror}") from None
-        self._keys = self._read_state()
+        self._made = self._read_state()
         for left in folder.iterdir():
-            if left.is_file() and left.name != LOCK and (not self._keys or ".partial." in left.name):
+            if left.is_file() and left.name != LOCK and (not self._made or ".partial." in left.name):
                 left.unlink()
 
     def inner(self, name: str) -> Workspace:
         """A workspace of its own inside this one, for results of the same names."""
         return Workspace(self.folder / name, self._made_by)
 
-    def _read_state(self) -> dict[str, str]:
+    def _read_state(self) -> dict[str, _Made]:
         try:
             state = json.loads((self.folder / STATE).read_text())
-            return dict(state["keys"]) if state["made_by"] == self._made_by else {}
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            if state["made_by"] != self._made_by:
+                return {}
+            return {name: _Made(**made) for name, made in state["made"].items()}
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def file(self, name: str, inputs: object, make: Callable[[Path], None]) -> Path:
-        """The file ``name``, made by ``make(path)`` unless one of the same inputs is there."""
+        """The file ``name``, made by ``make(path)`` unless one of the same inputs is there, unchanged."""
+        path, _ = self.noted(name, inputs, make)
+        assert path is not None
+        return path
+
+    def noted(self, name: str, inputs: object, make: Callable[[Path], Any]) -> tuple[Path | None, Any]:
+        """Like `file`, with what ``make`` returned, which JSON must hold; no path where it wrote no file."""
         path, key = self.folder / name, _hash(inputs)
-        if self._keys.get(name) == key and path.is_file():
-            return path
+        made = self._made.get(name)
+        if made is not None and made.inputs == key and made.sha256 == _sha256(path):
+            return (path if made.sha256 else None), made.note
         partial = path.with_name(f".partial.{name}")
         try:
-            make(partial)
-            os.replace(partial, path)
+            note = make(partial)
+            if partial.is_file():
+                _sync(partial)
+                os.replace(partial, path)
+            else:
+                path.unlink(missing_ok=True)
         finally:
             partial.unlink(missing_ok=True)
-        self._remember(name, key)
-        return path
+        self._remember(name, _Made(key, _sha256(path), note))
+        return (path if path.is_file() else None), note
 
     def data(self, name: str, inputs: object, make: Callable[[], Any]) -> Any:
         """Like `file` for what JSON can hold."""
         path = self.file(name, inputs, lambda path: _write(path, make()))
         return json.loads(path.read_text())
 
-    def _remember(self, name: str, key: str) -> None:
-        self._keys[name] = key
+    def _remember(self, name: str, made: _Made) -> None:
+        self._made[name] = made
         partial = self.folder / f".partial.{STATE}"
-        _write(partial, {"made_by": self._made_by, "keys": self._keys})
+        _write(partial, {"made_by": self._made_by, "made": {n: asdict(m) for n, m in self._made.items()}})
+        _sync(partial)
         os.replace(partial, self.folder / STATE)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Hashes of what a result was made from and of its file, empty where there is none."""
+
+    inputs: str
+    sha256: str
+    note: Any = None
 
 
 def lock(folder: Path, who: str, option: str) -> IO[bytes]:
@@ -84,6 +111,15 @@ def lock(folder: Path, who: str, option: str) -> IO[bytes]:
 
 def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sha256(path: Path) -> str:
+    return sha256(path) if path.is_file() else ""
 
 
 def _hash(inputs: object) -> str:

@@ -26,6 +26,8 @@ NAMES = {
     "wer": "Word error rate, change",
     "wer_reference": "Word error rate of the reference",
     "f0_cents": "Pitch error, cents",
+    "duration_frames": "Duration of a phoneme, error in frames",
+    "duration_total": "Length by its own durations, change as a share",
     "voicing_error": "Frames whose voicing changes, share",
     "stoi": "STOI",
     "pesq": "PESQ",

@@ -135,7 +135,7 @@ def test_many_speakers(tiny_multispeaker_voice: Path, quick: Recipe, tmp_path: P
     assert one.shape != other.shape or np.abs(one - other).max() > 1e-3
 
 
-def test_a_voice_that_fails_the_gate_is_not_written(tiny_voice: Path, tmp_path: Path) -> None:
+def test_a_file_that_fails_the_gate_does_not_travel(tiny_voice: Path, tmp_path: Path) -> None:
     file = tmp_path / "strict.toml"
     file.write_text(QUICK.replace("log_mel_l1 = 5.0", "log_mel_l1 = 5.0\nstft_distance = 1e-9"))
     strict = load_recipe(str(file))
@@ -145,16 +145,20 @@ def test_a_voice_that_fails_the_gate_is_not_written(tiny_voice: Path, tmp_path: 
     assert "fails the gate" in made.bundle.manifest.stages["vocoder"].reason
 
 
-def test_a_gpu_target_is_sent_no_file_that_fails_the_gate(tiny_voice: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("allow", [False, True], ids=["refused", "allowed"])
+def test_a_gpu_target_is_sent_a_file_that_fails_the_gate_only_where_that_is_allowed(
+    tiny_voice: Path, tmp_path: Path, allow: bool
+) -> None:
     file = tmp_path / "strict.toml"
     file.write_text(QUICK.replace("log_mel_l1 = 5.0", "log_mel_l1 = 1e-9"))
-    made = pipeline.compress(
-        tiny_voice, load_target("orin_nano_8gb"), load_recipe(str(file)), tmp_path / "bundle"
-    )
-    for stage in made.bundle.manifest.stages.values():
-        assert [variant.precision for variant in stage.variants] == ["fp32"]
+    target, strict = load_target("orin_nano_8gb"), load_recipe(str(file))
+    made = pipeline.compress(tiny_voice, target, strict, tmp_path / "bundle", allow_worse=allow)
+    manifest = made.bundle.manifest
+    for stage in manifest.stages.values():
+        assert ([variant.precision for variant in stage.variants] == ["fp32"]) != allow
         assert "fails the gate: log_mel_l1" in stage.reason
-    assert not list(made.bundle.path.glob("*.int8.onnx"))
+    assert bool(list(made.bundle.path.glob("*.int8.onnx"))) == allow
+    assert any(reason.startswith("log_mel_l1") for reason in manifest.failed_gate) == allow
 
 
 @pytest.mark.parametrize("measure", ["loudness", "words"])

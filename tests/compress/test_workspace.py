@@ -88,3 +88,30 @@ def test_results_of_another_version_are_not_used(tmp_path: Path) -> None:
 def test_an_input_that_json_cannot_hold_is_an_error_not_a_chance_key(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         Workspace(tmp_path / "work").data("figure.json", object(), lambda: 1)
+
+
+def test_a_file_that_lost_its_end_is_made_again(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    work.data("figure.json", 1, lambda: [1, 2, 3])
+    (work.folder / "figure.json").write_text("")
+    assert work.data("figure.json", 1, lambda: "again") == "again"
+
+
+def test_what_a_step_has_to_say_is_kept_with_its_file_or_without_one(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def write(path: Path) -> str:
+        made.append("file")
+        path.write_text("whole")
+        return "why"
+
+    def refuse(path: Path) -> str:
+        made.append("none")
+        return "why not"
+
+    for _ in range(2):
+        work = Workspace(tmp_path / "work")
+        assert work.noted("stage", 1, write) == (work.folder / "stage", "why")
+        assert work.noted("other", 1, refuse) == (None, "why not")
+        del work
+    assert made == ["file", "none"]
