@@ -37,13 +37,16 @@ class Reach:
 def context(model: onnx.ModelProto, source: str) -> int:
     """Frames that each side of a chunk of input ``source`` needs, from the convolutions on the way.
 
-    Raises `EdgevoiceError` where an operator mixes time in another way (attention, recurrence, reduction).
+    Raises `EdgevoiceError` where an operator mixes time in another way (attention, recurrence). Axes are not
+    followed: a mean or a slice over time passes, and `compress.verify.in_chunks` catches what it does.
     """
     graph = gs.import_onnx(model)
     reach: dict[str, Reach] = {source: Reach(Fraction(0), Fraction(0), Fraction(1))}
     for node in graph.toposort().nodes:
         seen = [reach[tensor.name] for tensor in node.inputs if tensor.name in reach]
         if seen:
+            if node.op == "MatMul" and len(seen) > 1:
+                raise _unbounded(node)  # every step against every step
             result = _through(node, _widest(seen))
             reach.update({tensor.name: result for tensor in node.outputs})
     ends = [reach[tensor.name] for tensor in graph.outputs if tensor.name in reach]
@@ -66,10 +69,12 @@ def _through(node: gs.Node, reach: Reach) -> Reach:
     if node.op == "ConvTranspose":
         return _transposed(node, reach)
     if node.op not in _POINTWISE:
-        raise EdgevoiceError(
-            f"cannot run in chunks: {node.name} ({node.op}) mixes time without a known bound"
-        )
+        raise _unbounded(node)
     return reach
+
+
+def _unbounded(node: gs.Node) -> EdgevoiceError:
+    return EdgevoiceError(f"cannot run in chunks: {node.name} ({node.op}) mixes time without a known bound")
 
 
 def _convolution(node: gs.Node, reach: Reach) -> Reach:

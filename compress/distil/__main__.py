@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from compress.command import one_line
 from compress.distil.config import read_recipe
 from edgevoice.errors import EdgevoiceError
 
@@ -66,8 +66,5 @@ def run(
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         typer.run(run)
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

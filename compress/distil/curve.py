@@ -6,7 +6,6 @@ Reads the ``evaluations.jsonl`` that `compress.distil.evaluate` keeps in each RU
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compress.command import one_line
 from compress.distil.evaluate import NAME
 from compress.labels.store import write_atomically
 from edgevoice.errors import EdgevoiceError
@@ -120,8 +120,5 @@ def run(
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         typer.run(run)
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -10,7 +10,6 @@ RUN: the curve of quality against training time, whose ``step`` and ``seconds`` 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,8 +18,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from compress.command import one_line
 from compress.distil.config import read_recipe
-from edgevoice.errors import EdgevoiceError
 
 NAME = "evaluations.jsonl"
 
@@ -124,8 +123,5 @@ def run(
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         typer.run(run)
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

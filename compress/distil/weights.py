@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,6 +18,7 @@ import typer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from compress.command import one_line
 from compress.distil import checkpoint, network, trained
 from compress.distil.config import DistilConfig
 from compress.distil.tasks import STAGES, make_task
@@ -171,8 +171,5 @@ def show(file: Annotated[Path, typer.Argument(help="a file of weights")]) -> Non
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         app()
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

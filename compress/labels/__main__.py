@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from compress.command import one_line
 from compress.labels.make import MakeTeacher, label
 from compress.texts import source
 from edgevoice.errors import EdgevoiceError
@@ -52,8 +52,5 @@ def run(
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         typer.run(run)
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from compress.command import one_line
 from edgevoice.errors import EdgevoiceError
 
 SHOWN = (1.0, 0.75, 0.5, 0.25)
@@ -52,8 +52,5 @@ def run(
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         typer.run(run)
-    except EdgevoiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -135,6 +135,15 @@ def test_what_mixes_time_in_another_way_is_refused_by_name(op: str) -> None:
         context(made, "x")
 
 
+def test_a_product_of_the_input_with_itself_is_refused() -> None:
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["x", "turned"], ["y"], name="the_node"),
+    ]
+    with pytest.raises(EdgevoiceError, match=r"the_node \(MatMul\) mixes time"):
+        context(model(nodes, "y", []), "x")
+
+
 def test_an_input_that_nothing_depends_on_is_refused() -> None:
     with pytest.raises(EdgevoiceError, match="depends on its input 'z'"):
         context(chain([(3, 1, 1)]), "z")
