@@ -22,7 +22,12 @@ from edgevoice.runtime.voice import Voice
 
 INDEX = "samples.json"
 REFERENCE, CHOSEN = "fp32", "chosen"
-TITLES = {"teacher": "Teacher", "fp32": "FP32 stages", "student": "Student, FP32", "chosen": "As shipped"}
+TITLES = {
+    "teacher": "Teacher",
+    "fp32": "FP32 stages",
+    "student": "Student, FP32",
+    "chosen": "Smallest files that travel",
+}
 
 Wave = npt.NDArray[np.floating[Any]]
 

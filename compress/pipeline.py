@@ -141,8 +141,7 @@ def _judged_on(run: Measuring) -> list[object]:
 
 def _keep_samples(run: Measuring, settled: Settled, against: Against | None, written: bundle.Bundle) -> None:
     """A few judged sentences beside the bundle, for `edgevoice report`."""
-    chosen = {stage: choice.chosen.path for stage, choice in settled.choices.items()}
-    files = {stage: path for stage, path in chosen.items() if path}
+    files = settled.files
     if against is not None:
         texts, sounds = against.samples(files, KEPT_SAMPLES)
     else:

@@ -40,7 +40,10 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
     voice = manifest.voice
     failed = manifest.failed_gate
     mark = ("bad", "failed the quality gate") if failed else ("good", "passed the quality gate")
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
+    listed = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
+    reasons = f"<ul>{listed}</ul>" if failed else ""
+    unknown = ", ".join(NAMES.get(name, name) for name in manifest.not_judged)
+    unjudged = f'<p class="soft">Not judged: {escape(unknown)}.</p>' if unknown else ""
     sentence = (
         f"{voice.language}, {voice.sample_rate:,} Hz, for {manifest.provenance.target}, "
         f"recipe {manifest.provenance.recipe}"
@@ -49,7 +52,7 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
                     _tiles(manifest, plan))  # fmt: skip
     return (
         f'<h1>{escape(voice.name)}</h1><p class="soft">{escape(sentence)}</p>'
-        f'<p><span class="verdict {mark[0]}">{mark[1]}</span></p>{f"<ul>{reasons}</ul>" if failed else ""}'
+        f'<p><span class="verdict {mark[0]}">{mark[1]}</span></p>{reasons}{unjudged}'
         f'<div class="tiles">{tiles}</div>'
     )
 
@@ -163,7 +166,8 @@ def quality(manifest: Manifest) -> str:
     )
     against = next(iter(manifest.quality.values())).against or "FP32"
     note = (
-        f"The voice as shipped against {against}, paired over sentences, with 95% bootstrap intervals.{small}"
+        f"The voice with the smallest files that travel, against {against}, paired over sentences, with 95% "
+        f"bootstrap intervals.{small}"
     )
     top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
     return section(
