@@ -305,7 +305,7 @@ def test_the_help_of_say_tells_ranges_and_the_raw_format(run: Run) -> None:
     assert f"0 to {LONGEST_PAUSE:.0f}" == "0 to 60"
 
 
-# What is refused. {single}, {trio}, {cut}, {newer} stand for bundles; {full}, {file}, {teacher} lie in the folder.
+# What is refused. {single}, {trio}, {cut} and {newer} stand for bundles; the other names lie in the folder.
 
 SAY = ("say", "Hello.", "-o", "a.wav")
 
