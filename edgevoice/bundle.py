@@ -55,8 +55,7 @@ class Bundle:
 
     def variant(self, stage: StageName) -> Variant:
         """The file that the bundle chose for ONNX Runtime."""
-        row = self.manifest.stages[stage]
-        return next(variant for variant in row.variants if variant.file == row.chosen)
+        return self.manifest.stages[stage].speaks
 
 
 def read(path: str | Path, verify: bool = True) -> Bundle:
