@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgevoice.audio import pcm16
 from edgevoice.deploy.layout import is_deployed
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.choice import remark
 from edgevoice.runtime.find import find
 from edgevoice.serve import client
 from edgevoice.serve.protocol import TooLong, Words
@@ -98,6 +99,7 @@ class Source:
         if self._loaded is None:
             self._loaded = Voice.load(self.voice, self.threads, own_process=True)
             self._once(self._loaded.stand_in)
+            self._once(remark(self._loaded.bundle.manifest))
         return self._loaded
 
     def _once(self, remark: str) -> None:

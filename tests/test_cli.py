@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from edgevoice import Voice, audio, bench, bundle, cli
 from edgevoice.bench import Report, Spread
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import Manifest
+from edgevoice.manifest import Manifest, Variant
 from edgevoice.options import LONGEST_PAUSE, SPEEDS
 from edgevoice.speakers import parse
 
@@ -211,6 +211,34 @@ def test_lines_of_standard_input_are_spoken_with_a_pause_between_them(run: Run, 
     wanted = expected(single, "Good morning.") + silence + expected(single, "How are you?")
     assert len(done.stdout) == len(wanted)
     assert np.abs(samples(done.stdout).astype(int) - samples(wanted)).max() <= 4
+
+
+def test_a_voice_for_a_gpu_says_once_what_runs(run: Run, single: Path, place: Path) -> None:
+    made = bundle.read(single)
+    stages = dict(made.manifest.stages)
+    half = Variant(file="vocoder.fp16.onnx", precision="fp16", engine="tensorrt")
+    stages["vocoder"] = msgspec.structs.replace(
+        stages["vocoder"], variants=[*stages["vocoder"].variants, half]
+    )
+    sources = {name: made.file(name) for name in made.manifest.files}
+    sources[half.file] = made.file(stages["vocoder"].chosen)
+    bundle.write(place / "gpu", msgspec.structs.replace(made.manifest, stages=stages), sources)
+    runs = "encoder FP32, acoustic FP32, vocoder FP32 by ONNX Runtime on the CPU"
+    for done in (
+        run("say", "-", "-o", "a.wav", "-v", "gpu", stdin=b"Hello.\nGood day.\n"),
+        run("deploy", "gpu", "device"),
+    ):
+        assert done.status == 0
+        assert done.stderr.count(runs) == 1
+        assert done.stderr.count("FP16 files, which are for TensorRT") == 1
+    assert "TensorRT" not in run("deploy", single, "device").stderr
+    assert run("rollback", "device").status == 0
+    left, *_ = run("status", "device", "--json").json["left"]
+    assert left == bundle.read(single).id[:16]
+    assert (
+        f"also there {left} (`edgevoice rollback device --to NAME`)"
+        in run("status", "device").stdout.decode()
+    )
 
 
 def test_a_deployed_folder_speaks(run: Run, single: Path, place: Path) -> None:
