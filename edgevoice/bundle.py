@@ -198,7 +198,7 @@ def _manifest_bytes(root: Path) -> bytes:
 def uncompressed(path: Path) -> str:
     """What to tell who names a trained voice where a bundle is wanted."""
     voice = path.with_suffix("") if path.suffix == ".json" else path
-    return f"{path} is a voice, not yet compressed: run `edgevoice compress {voice} -o BUNDLE`, name BUNDLE"
+    return f"{path} is a voice, not yet compressed: run `edgevoice compress {voice} -o BUNDLE` and give that"
 
 
 def _check_names(manifest: Manifest, root: Path) -> None:

@@ -13,6 +13,7 @@ _ELEMENTS = (
 )
 _ATTRIBUTE = r"""\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
 _TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:{_ATTRIBUTE})*\s*/?>|<\?xml(?:{_ATTRIBUTE})*\s*\?>")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
 # What Python makes of bytes that are no UTF-8: in standard input, and in an argument.
 _BROKEN = re.compile("[\ufffd\udc80-\udcff]")
 # Invisible characters that carry no word: soft hyphen, zero width, direction marks, byte order mark.
@@ -34,6 +35,8 @@ def clean(text: str, note: Callable[[str], None] | None = None) -> str:
     note = note or (lambda _: None)
     text, tags = _TAG.subn(" ", text)
     if tags:
+        for name, char in _ENTITIES.items():
+            text = text.replace(name, char)
         note("skipped SSML tags, which this version does not follow: the text between them is spoken")
     text, broken = _BROKEN.subn(" ", text)
     if broken:

@@ -24,6 +24,8 @@ from edgevoice.text import clean, speakable
         ('<?xml version="1.0"?>\n<p>One<break time="1s"/>two.</p>', "One two.", "SSML"),
         ("<prosody rate='slow'\n pitch = \"+2st\">Slow</prosody >", "Slow", "SSML"),
         ('<mstts:express-as style="sad">Oh.</mstts:express-as>', "Oh.", "SSML"),
+        ("<s>a &lt; b &amp; c</s>", "a < b & c", "SSML"),
+        ("a &lt; b", "a &lt; b", None),
         ("a < b and c > d", "a < b and c > d", None),
         ("x <s or p> y, <b>, <sub, <speaker>", "x <s or p> y, <b>, <sub, <speaker>", None),
     ],
