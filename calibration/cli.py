@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from edgevoice import budget, install
-from edgevoice.bundle import read
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Manifest
+from edgevoice.runtime.find import read
 from targets.errors import TargetError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    bundle: Annotated[Path, typer.Argument(help="A bundle or a deployed folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, such as report.html.")],
     text: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -52,7 +52,7 @@ def report(
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    samples = None if text else kept(bundle)
+    samples = None if text else kept(made.path)
     if samples is None:
         spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))
         samples = remake(made, spoken) if spoken else None

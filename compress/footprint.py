@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from compress.draft import Feeds
 from edgevoice.errors import EdgevoiceError
+from targets import child
 
 LIMIT_SECONDS = 1800
 
@@ -18,24 +18,12 @@ LIMIT_SECONDS = 1800
 def arena_bytes(model: Path, feeds: Feeds) -> int:
     """How much resident memory grew when ``model`` ran once on ``feeds`` after loading, in a new process."""
     shapes = {name: [str(values.dtype), list(values.shape)] for name, values in feeds.items()}
-    command = [sys.executable, "-m", "compress.footprint", str(model), json.dumps(shapes)]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT_SECONDS,
+        return int(
+            child.output("-m", "compress.footprint", str(model), json.dumps(shapes), seconds=LIMIT_SECONDS)
         )
-    except subprocess.TimeoutExpired:
-        raise EdgevoiceError(
-            f"cannot measure the memory of {model}: one run did not end within {LIMIT_SECONDS} s"
-        ) from None
-    if done.returncode != 0:
-        reason = done.stderr.strip().splitlines() or [f"the process ended with status {done.returncode}"]
-        raise EdgevoiceError(f"cannot measure the memory of {model}: {reason[-1]}")
-    return int(done.stdout)
+    except child.Failed as error:
+        raise EdgevoiceError(f"cannot measure the memory of {model}: {error}") from None
 
 
 def _status(key: str) -> int:

@@ -21,6 +21,9 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 """May lie beside the manifest; `edgevoice.signing` makes and checks it."""
 
+VOICE_FILES = (".onnx", ".onnx.json")
+"""How the files of a trained Piper voice end."""
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
@@ -52,8 +55,7 @@ class Bundle:
 
     def variant(self, stage: StageName) -> Variant:
         """The file that the bundle chose for ONNX Runtime."""
-        row = self.manifest.stages[stage]
-        return next(variant for variant in row.variants if variant.file == row.chosen)
+        return self.manifest.stages[stage].speaks
 
 
 def read(path: str | Path, verify: bool = True) -> Bundle:
@@ -188,7 +190,15 @@ def _manifest_bytes(root: Path) -> bytes:
     try:
         return (root / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
+        if root.is_file() and root.name.endswith(VOICE_FILES):
+            raise EdgevoiceError(uncompressed(root)) from None
         raise EdgevoiceError(f"{root} is no bundle: it has no {MANIFEST}") from None
+
+
+def uncompressed(path: Path) -> str:
+    """What to tell who names a trained voice where a bundle is wanted."""
+    voice = path.with_suffix("") if path.suffix == ".json" else path
+    return f"{path} is a voice, not yet compressed: run `edgevoice compress {voice} -o BUNDLE` and give that"
 
 
 def _check_names(manifest: Manifest, root: Path) -> None:

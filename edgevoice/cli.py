@@ -34,7 +34,7 @@ app = typer.Typer(
 
 VoiceOption = Annotated[
     Optional[str],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
-    typer.Option("--voice", "-v", help="A bundle, a deployed folder, or a voice in the package."),
+    typer.Option("--voice", "-v", help="A bundle or a deployed folder."),
 ]
 ThreadsOption = Annotated[
     Optional[int],  # noqa: UP045
@@ -95,7 +95,7 @@ def say(
 
 @app.command()
 def bench(
-    bundle: Annotated[str, typer.Argument(help="A bundle, a deployed folder, or a voice in the package.")],
+    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder.")],
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     runs: Annotated[int, typer.Option("--runs", min=10, help="Runs of each kind, cold and warm.")] = 10,
     quick: Annotated[
@@ -134,7 +134,7 @@ def targets(as_json: JsonOption = False) -> None:
 
 @app.command()
 def plan(
-    bundle: Annotated[str, typer.Argument(help="A bundle, a deployed folder, or a voice in the package.")],
+    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder.")],
     target: Annotated[
         str, typer.Option("--target", help="A device of `edgevoice targets`, or a TOML file.")
     ] = "cpu",

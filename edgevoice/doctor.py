@@ -61,7 +61,9 @@ def _int8(machine: host.Host) -> Check:
     fast = machine.cpu.fast_int8
     named = ", ".join(feature for feature in machine.cpu.features if feature in host.INT8_FEATURES)
     detail = (
-        f"the CPU multiplies INT8 fast ({named})" if fast else "the CPU has no INT8 dot product: expect less"
+        f"the CPU multiplies INT8 fast ({named})"
+        if fast
+        else "no INT8 dot product (VNNI): INT8 voices work and are small, but gain less speed than elsewhere"
     )
     return Check("INT8", "ok" if fast else "absent", detail)
 
@@ -71,19 +73,19 @@ def _onnxruntime() -> Check:
         import onnxruntime
     except ImportError:
         return Check("ONNX Runtime", "missing", "no engine runs without it", "pip install onnxruntime")
-    providers = ", ".join(onnxruntime.get_available_providers())
-    return Check("ONNX Runtime", "ok", f"{onnxruntime.__version__} ({providers})")
+    detail = f"{onnxruntime.__version__}; in this version it runs every voice, on the CPU, also one for a GPU"
+    return Check("ONNX Runtime", "ok", detail)
 
 
 def _tensorrt(machine: host.Host) -> Check:
     if not (machine.is_jetson or machine.cards):
-        return Check("TensorRT", "absent", "no NVIDIA GPU here: voices run on the CPU")
+        return Check("TensorRT", "absent", "no NVIDIA GPU here, and voices run on the CPU: nothing to do")
     if importlib.util.find_spec("tensorrt") is None:
         mend = "sudo apt install python3-libnvinfer" if machine.is_jetson else install.command("tensorrt")
         return Check(
-            "TensorRT", "missing", "a GPU but no TensorRT for this Python: voices run on the CPU", mend
+            "TensorRT", "absent", "a GPU but no TensorRT for this Python; this version would not use it", mend
         )
-    return Check("TensorRT", "ok", "installed; this version of edgevoice runs voices on the CPU")
+    return Check("TensorRT", "ok", "installed, not used: see ONNX Runtime")
 
 
 def _phonemizers() -> Check:

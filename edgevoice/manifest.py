@@ -168,6 +168,11 @@ class Stage(_Strict, frozen=True):
     trained: Trained | None = None
 
     @property
+    def speaks(self) -> Variant:
+        """The file that was chosen for ONNX Runtime."""
+        return next(variant for variant in self.variants if variant.file == self.chosen)
+
+    @property
     def measured(self) -> list[Variant]:
         """All that was measured, FP32 first."""
         rows = [*self.variants, *self.tried]

@@ -26,6 +26,8 @@ def say(text: str, output: str | None, device: str | None, source: Source, optio
     """
     check_options(options["speed"], options["pause"], options["seed"])
     _check_output(output, device)
+    if _is_file(text):
+        source.note(f"{text} is a file: `edgevoice say - < {text}` speaks what is in it")
     source.prepare()
     speeches = _by_line(source, options) if text == "-" else iter([source.speak(text, options)])
     first = next(speeches, None)
@@ -59,6 +61,13 @@ def _check_output(output: str | None, device: str | None) -> None:
         raise EdgevoiceError("--device is for the loudspeaker: leave it out with -o, or leave out -o")
     elif output != "-":
         audio.check_file(Path(output))
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
 
 
 def _by_line(source: Source, options: Options) -> Iterator[Speech]:

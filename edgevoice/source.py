@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edgevoice.audio import pcm16
 from edgevoice.deploy.layout import is_deployed
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.choice import remark
+from edgevoice.runtime.find import find
 from edgevoice.serve import client
 from edgevoice.serve.protocol import TooLong, Words
 
@@ -83,29 +85,34 @@ class Source:
         return None
 
     def _through(self, service: Path, words: Words) -> Speech:
-        speech = client.speak(service, words, self.note)
-        self._stand_in(speech.header.stand_in)
+        speech = client.speak(service, words, self._once)
+        self._once(speech.header.stand_in)
         return Speech(speech.header.rate, iter(speech))
 
     def _here(self, text: str, options: Mapping[str, Any]) -> Speech:
         voice = self._load()
-        return Speech(voice.sample_rate, map(pcm16, voice.stream(text, note=self.note, **options)))
+        return Speech(voice.sample_rate, map(pcm16, voice.stream(text, note=self._once, **options)))
 
     def _load(self) -> Voice:
         from edgevoice.runtime.voice import Voice
 
         if self._loaded is None:
             self._loaded = Voice.load(self.voice, self.threads, own_process=True)
-            self._stand_in(self._loaded.stand_in)
+            self._once(self._loaded.stand_in)
+            self._once(remark(self._loaded.bundle.manifest))
         return self._loaded
 
-    def _stand_in(self, remark: str) -> None:
+    def _once(self, remark: str) -> None:
+        """A note that holds for the whole conversation is no news at its second line."""
         if remark and remark not in self._told:
             self._told.add(remark)
             self.note(remark)
 
 
 def check(voice: str | None, threads: int | None, socket: Path | None) -> None:
-    """Refuse options that a given ``socket`` makes senseless."""
+    """Refuse options that a given ``socket`` makes senseless, and a voice that is not there."""
     if socket and (voice is not None or threads is not None):
         raise EdgevoiceError("--socket names a service, which has its voice: leave out --voice and --threads")
+    # Nor is a deployed folder looked into: its service may speak though its files do not.
+    if not socket and not (voice and is_deployed(voice)):
+        find(voice)

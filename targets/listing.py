@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from targets.profile import GIB, Target, all_targets
-from targets.render import columns, mib
+from targets.render import columns
+
+WIDTH = 79
+MORE = "names and all of this for machines: edgevoice targets --json"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class TargetRow:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {**asdict(self), "precisions": [*self.precisions], "unconfirmed": [*self.unconfirmed]}
+
+    @property
+    def refused(self) -> bool:
+        return self.status.startswith("refused")
 
     def doubt(self, figure: str) -> str:
         """The mark that stands behind a figure in the table."""
@@ -66,17 +74,27 @@ def table(targets: Sequence[Target] | None = None) -> list[TargetRow]:
 
 def text(rows: Sequence[TargetRow]) -> str:
     """The rows as an aligned table, and which figures are unconfirmed where."""
-    cells = [["target", "name", "engine", "cc", "memory", "budget", "precisions", "status"]]
+    cells = [["target", "engine", "cc", "memory", "budget", "precisions", ""]]
     for r in rows:
         capability = r.compute_capability + r.doubt("compute_capability")
-        sizes = [f"{r.memory_bytes / GIB:.0f} GiB{r.doubt('memory_gib')}", mib(r.budget_bytes)]
-        cells.append([r.id, r.name, r.engine, capability, *sizes, " ".join(r.precisions), r.status])
-    return "\n".join([columns(cells, frozenset({4, 5})), *_doubts(rows)])
+        sizes = [f"{r.memory_bytes / GIB:.0f} GiB{r.doubt('memory_gib')}", f"{r.budget_bytes / GIB:.1f} GiB"]
+        refused = "refused" if r.refused else ""
+        cells.append([r.id, r.engine, capability, *sizes, " ".join(r.precisions), refused])
+    return "\n".join([columns(cells, frozenset({3, 4})), *_refused(rows), *_doubts(rows), "", MORE])
+
+
+def _refused(rows: Sequence[TargetRow]) -> list[str]:
+    reasons = [_wrapped(f"{row.id}: ", row.status.partition(": ")[2]) for row in rows if row.refused]
+    return ["", "refused", *reasons] if reasons else []
 
 
 def _doubts(rows: Sequence[TargetRow]) -> list[str]:
     known = dict.fromkeys(figure for row in rows for figure in row.unconfirmed)
     if not known:
         return []
-    lines = [[figure, ", ".join(row.id for row in rows if row.doubt(figure))] for figure in known]
-    return ["", "unconfirmed (? above): read in no document and on no device yet", columns(lines)]
+    lines = [_wrapped(f"{figure}: ", ", ".join(r.id for r in rows if r.doubt(figure))) for figure in known]
+    return ["", "unconfirmed (? above): read in no document and on no device yet", *lines]
+
+
+def _wrapped(name: str, text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {name}", subsequent_indent="      ")

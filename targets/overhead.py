@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 
+from targets import child
 from targets.errors import TargetError
 from targets.profile import MIB, Target
 
@@ -58,22 +57,9 @@ def of(target: Target) -> Overhead:
 def measure() -> Overhead:
     """Reads what the libraries alone take here, about half of `CPU` (Linux only; a second or so)."""
     try:
-        run = subprocess.run(
-            [sys.executable, "-c", MEASURE],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        kilobytes = int(child.output("-c", MEASURE, seconds=LIMIT_SECONDS))
+    except child.Failed as error:
         raise TargetError(
-            f"the runtime's memory cannot be read: the process did not end within {LIMIT_SECONDS} s"
+            f"the runtime's memory cannot be read, it needs Linux and onnxruntime installed: {error}"
         ) from None
-    if run.returncode != 0 or not run.stdout.strip().isdigit():
-        raise TargetError(
-            "the runtime's memory cannot be read here: it needs Linux and onnxruntime installed"
-        )
-    return Overhead(
-        int(run.stdout) * 1024, READING, "python, numpy and onnxruntime resident, read on this machine"
-    )
+    return Overhead(kilobytes * 1024, READING, "python, numpy and onnxruntime resident, read on this machine")

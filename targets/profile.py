@@ -171,8 +171,10 @@ def _is_path(name: str) -> bool:
 
 
 def _unknown(name: str) -> TargetError:
-    near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
-    known = f"nearest are {', '.join(near)}" if near else f"known are {', '.join(names())}"
+    usable = [target.id for target in all_targets() if target.refusal() is None]
+    near = difflib.get_close_matches(name, usable, n=3, cutoff=0.4)
+    nearest = "nearest is" if len(near) == 1 else "nearest are"
+    known = f"{nearest} {', '.join(near)}" if near else f"known are {', '.join(usable)}"
     return TargetError(
         f"there is no target {name!r}: {known}; or give the path of a profile of your own (.toml)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -65,11 +66,12 @@ def test_peak_memory_is_the_process_s_own_not_its_parent_s(tiny_bundle: Path) ->
 def test_the_report_is_a_table_and_json(report: Report) -> None:
     text = bench.table(report)
     for part in (
-        "load, ms",
-        "first sound, ms",
+        "load  ",
+        "first sound",
         "real-time factor",
-        "peak memory, MiB",
-        "1 thread",
+        "MiB",
+        "1 thread,",
+        "encoder FP32, acoustic FP32, vocoder FP32 by ONNX Runtime on the CPU",
         report.host,
     ):
         assert part in text
@@ -89,6 +91,25 @@ def test_few_runs_are_marked(report: Report) -> None:
     full = replace(report, cold=cold, warm=warm, peak_mib=many)
     assert full.to_dict()["few_runs"] is False
     assert "FEW RUNS" not in bench.table(full)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(10_850.0, "10.8 s"), (1000.0, "1.00 s"), (999.4, "999 ms"), (85.26, "85.3 ms"), (0.0, "0.00 ms")],
+)
+def test_times_have_three_digits_and_a_unit(report: Report, milliseconds: float, text: str) -> None:
+    long = replace(report, cold={"load": Spread(milliseconds, milliseconds, 2)})
+    (line,) = [line for line in bench.table(long).splitlines() if line.startswith("  load ")]
+    assert line.count(text) == 2
+
+
+def test_a_machine_without_free_cpus_is_marked(report: Report) -> None:
+    cpus = os.cpu_count() or 1
+    full, quiet = replace(report, load_before=cpus), replace(report, load_before=0.2, threads=cpus)
+    assert "BUSY" in bench.table(full)
+    assert full.to_dict()["busy"] is True
+    assert "BUSY" not in bench.table(quiet)
+    assert quiet.to_dict()["busy"] is False
 
 
 def test_spreads_are_median_and_95th_percentile() -> None:

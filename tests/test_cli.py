@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from edgevoice import Voice, audio, bench, bundle, cli
 from edgevoice.bench import Report, Spread
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import Manifest
+from edgevoice.manifest import Manifest, Variant
 from edgevoice.options import LONGEST_PAUSE, SPEEDS
 from edgevoice.speakers import parse
 
@@ -181,9 +181,26 @@ def test_the_speaker_of_a_voice_with_one_is_number_0(run: Run, single: Path) -> 
 
 def test_say_takes_bytes_that_are_no_text(run: Run, single: Path) -> None:
     done = run("say", "-", "-o", "-", "-v", single, stdin=b"Good \xff\xfe morning.\n")
-    assert (done.status, done.stderr) == (0, "note: skipped 1 control character: they cannot be spoken\n")
-    done = run("say", "Good \udcff morning.", "-o", "-", "-v", single)
+    (note,) = done.stderr.splitlines()
+    assert "not UTF-8" in note
+    assert "iconv" in note
     assert done.status == 0
+    done = run("say", "Good \udcff morning.", "-o", "-", "-v", single)
+    assert (done.status, done.stderr) == (0, f"{note}\n")
+
+
+def test_a_note_on_each_line_is_given_once(run: Run, single: Path) -> None:
+    lines = "Hello, привет.\n<p>Good \udcff morning.</p>\nпривет.\n<s>Good \udcff day.</s>\n"
+    done = run("say", "-", "-o", "-", "-v", single, stdin=lines.encode("utf-8", "surrogateescape"))
+    assert done.status == 0
+    assert [note.split()[1] for note in done.stderr.splitlines()] == ["Cyrillic", "skipped", "skipped"]
+
+
+def test_a_text_that_is_a_file_gets_a_hint(run: Run, single: Path, place: Path) -> None:
+    (place / "read.me").write_text("Hello.")
+    done = run("say", "read.me", "-o", "-", "-v", single)
+    assert done.status == 0
+    assert done.stderr == "note: read.me is a file: `edgevoice say - < read.me` speaks what is in it\n"
 
 
 def test_lines_of_standard_input_are_spoken_with_a_pause_between_them(run: Run, single: Path) -> None:
@@ -196,13 +213,42 @@ def test_lines_of_standard_input_are_spoken_with_a_pause_between_them(run: Run, 
     assert np.abs(samples(done.stdout).astype(int) - samples(wanted)).max() <= 4
 
 
+def test_a_voice_for_a_gpu_says_once_what_runs(run: Run, single: Path, place: Path) -> None:
+    made = bundle.read(single)
+    stages = dict(made.manifest.stages)
+    half = Variant(file="vocoder.fp16.onnx", precision="fp16", engine="tensorrt")
+    stages["vocoder"] = msgspec.structs.replace(
+        stages["vocoder"], variants=[*stages["vocoder"].variants, half]
+    )
+    sources = {name: made.file(name) for name in made.manifest.files}
+    sources[half.file] = made.file(stages["vocoder"].chosen)
+    bundle.write(place / "gpu", msgspec.structs.replace(made.manifest, stages=stages), sources)
+    runs = "encoder FP32, acoustic FP32, vocoder FP32 by ONNX Runtime on the CPU"
+    for done in (
+        run("say", "-", "-o", "a.wav", "-v", "gpu", stdin=b"Hello.\nGood day.\n"),
+        run("deploy", "gpu", "device"),
+    ):
+        assert done.status == 0
+        assert done.stderr.count(runs) == 1
+        assert done.stderr.count("FP16 files, which are for TensorRT") == 1
+    assert "TensorRT" not in run("deploy", single, "device").stderr
+    assert run("rollback", "device").status == 0
+    left, *_ = run("status", "device", "--json").json["left"]
+    assert left == bundle.read(single).id[:16]
+    assert (
+        f"also there {left} (`edgevoice rollback device --to NAME`)"
+        in run("status", "device").stdout.decode()
+    )
+
+
 def test_a_deployed_folder_speaks(run: Run, single: Path, place: Path) -> None:
     installed = run("deploy", single, "device", "--json").json
     name = installed["release"]["name"]
     assert installed["copied_bytes"] > 100_000
-    assert "it was installed already: checked and heard, nothing copied" in run(
-        "deploy", single, "device"
-    ).stdout.decode()
+    assert (
+        "it was installed already: checked and heard, nothing copied"
+        in run("deploy", single, "device").stdout.decode()
+    )
     assert run("say", "Hello.", "-o", "a.wav", "-v", "device").status == 0
     (row,) = run("releases", "device", "--json").json
     assert (row["name"], row["current"]) == (name, True)
@@ -287,7 +333,7 @@ def test_the_help_of_say_tells_ranges_and_the_raw_format(run: Run) -> None:
     assert f"0 to {LONGEST_PAUSE:.0f}" == "0 to 60"
 
 
-# What is refused. {single}, {trio}, {cut} and {newer} stand for bundles; {full} and {file} lie in the folder.
+# What is refused. {single}, {trio}, {cut} and {newer} stand for bundles; the other names lie in the folder.
 
 SAY = ("say", "Hello.", "-o", "a.wav")
 
@@ -316,6 +362,11 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((*SAY, "-v", "{full}"), "neither a bundle nor a deployed folder"),
     ((*SAY, "-v", "{cut}"), "vocoder.fp32.onnx was changed or cut short"),
     ((*SAY, "-v", "{newer}"), "schema version 2"),
+    (("say", "Hello."), "`make demo`"),  # whether or not there is a loudspeaker
+    ((*SAY, "-v", "{teacher}"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
+    ((*SAY, "-v", "{teacher}.json"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
+    (("bench", "{teacher}"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
+    (("deploy", "{teacher}", "device"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
     (("say", "-v", "{single}"), "Missing argument"),
     (("say", "Hello.", "-v", "{single}", "-o", "a.mp4"), "use .wav, .flac or .ogg"),
     (("say", "Hello.", "-v", "{single}", "-o", "none/a.wav"), "none is no folder"),
@@ -379,18 +430,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     run: Run, place: Path, request: pytest.FixtureRequest, arguments: tuple[str, ...], message: str
 ) -> None:
     (place / "full").mkdir()
-    for name in ("full/thesis.toml", "full/.hidden"):
+    files = ("full/.hidden", "full/thesis.toml", "voice.onnx", "voice.onnx.json")
+    for name in files:
         (place / name).write_text("years = 'of work'\n")
     names = {name: request.getfixturevalue(name) for name in ("single", "trio", "cut", "newer")}
-    names |= {"full": "full", "file": "full/thesis.toml"}
+    names |= {"full": "full", "file": "full/thesis.toml", "teacher": "voice.onnx"}
     done = run(*(argument.format(**names) for argument in arguments))
     assert_refused(done, message)
-    assert sorted(str(path.relative_to(place)) for path in place.rglob("*")) == [
-        "full",
-        "full/.hidden",
-        "full/thesis.toml",
-    ]
-    assert (place / "full/thesis.toml").read_text() == "years = 'of work'\n"
+    assert {str(path.relative_to(place)) for path in place.rglob("*")} == {"full", *files}
+    assert all((place / name).read_text() == "years = 'of work'\n" for name in files)
 
 
 def assert_refused(done: Ended, message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.report import pictures
+from calibration.report import pictures, words
 from calibration.samples import TITLES, Samples
 from edgevoice.bundle import Bundle
 from edgevoice.manifest import STAGES, Manifest, Stage, Variant
@@ -71,7 +71,7 @@ def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, st
             yield (
                 "Faster than FP32",
                 f"{then / max(now, 1e-9):.2f} times",
-                f"{now:.0f} ms a second of sound, 1 thread",
+                f"{now:.0f} ms a second of sound, one thread",
             )
     figure = manifest.quality.get("log_mel_l1")
     if figure:
@@ -172,7 +172,8 @@ def quality(manifest: Manifest) -> str:
     top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
     return section(
         "Quality of the whole voice",
-        f'<p>{escape(note)}</p><div class="scroll"><table>{top}{rows}</table></div>',
+        f'<p>{escape(note)}</p><div class="scroll"><table>{top}{rows}</table></div>'
+        + words.meanings(manifest.quality, NAMES),
     )
 
 
@@ -185,12 +186,14 @@ def provenance(bundle: Bundle, samples: Samples | None) -> str:
         ("Recipe", f"{made.recipe}, {made.recipe_sha256}"),
         ("Made on", made.host),
         ("Versions", ", ".join(f"{name} {number}" for name, number in made.versions.items())),
-        ("Licence of the voice", licence.name + (f". {licence.lineage}" if licence.lineage else "")),
+        ("Licence of the voice", licence.name),
         *(("Note", note) for note in made.notes),
     ]
     if samples and samples.command:
         rows.append(("Command", samples.command))
     terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    if licence.lineage:
+        terms += f"<dt>What its own files say</dt><dd>{words.card(licence.lineage)}</dd>"
     listed: Sequence[str] = [
         f"<dt>{escape(name)}</dt><dd><code>{record.sha256}</code> {record.bytes:,} bytes</dd>"
         for name, record in bundle.manifest.files.items()

@@ -43,7 +43,7 @@ def stages(manifest: Manifest) -> str:
     filled = [column for column in COLUMNS if any(column.cell(variant) for _, variant in rows)]
     note = (
         "Bold is chosen for ONNX Runtime. Milliseconds of CPU time for a second of sound, one thread, on the "
-        "machine below. Quality is against FP32 with that one stage replaced."
+        "machine below. Quality is against FP32 with that one stage replaced; a log-mel of 0 is equal."
     )
     if empty := [column.lacking for column in COLUMNS if column.lacking and column not in filled]:
         were = "were" if len(empty) > 1 else "was"

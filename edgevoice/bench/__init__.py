@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ COLD_RUNS = 10
 WARM_RUNS = 10
 QUICK_RUNS = 3
 LIMIT_SECONDS = 3600
+BUSY = 0.5
+"""By how much others' load and our threads may pass the number of CPUs: a quiet machine has some load too."""
 
 TEXTS = {
     "short": "Good morning.",
@@ -60,6 +64,14 @@ class Report:
     shares: Mapping[str, float]
     peak_mib: Spread
     host: str
+    engines: str = ""
+    load_before: float = 0.0
+    """Processes that wanted a CPU just before, the average of a minute."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there was too little left of the machine for figures to quote."""
+        return self.load_before + self.threads > (os.cpu_count() or 1) + BUSY
 
     @property
     def few_runs(self) -> bool:
@@ -68,11 +80,12 @@ class Report:
         return min(spread.runs for spread in (*self.cold.values(), *warm)) < min(COLD_RUNS, WARM_RUNS)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "few_runs": self.few_runs}
+        return {**asdict(self), "few_runs": self.few_runs, "busy": self.busy}
 
 
 def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int = WARM_RUNS) -> Report:
     """Measure the bundle with ``threads`` threads, in processes of their own."""
+    load_before = os.getloadavg()[0]
     colds = [_worker(bundle, threads, 0) for _ in track(range(cold_runs), "cold starts", cold_runs)]
     warm = _worker(bundle, threads, warm_runs)
     texts = {
@@ -81,7 +94,9 @@ def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int =
     }
     cold = {name: Spread.of([row[name] for row in colds]) for name in ("load", "first_sound")}
     peak = Spread.of([row["peak_mib"] for row in colds])
-    return Report(str(bundle), threads, cold, texts, warm["shares"], peak, warm["host"])
+    return Report(
+        str(bundle), threads, cold, texts, warm["shares"], peak, warm["host"], warm["engines"], load_before
+    )
 
 
 def _worker(bundle: Path, threads: int, runs: int) -> dict[str, Any]:
@@ -113,24 +128,45 @@ def _signal(number: int) -> str:
 
 def table(report: Report) -> str:
     """The report as text."""
-    lines = [f"{report.bundle}, {report.threads} thread(s), {report.host}"]
+    lines = [f"{report.bundle}, {_count(report.threads)}, {report.host}"]
     if report.few_runs:
         lines.append(f"FEW RUNS, a first look: {COLD_RUNS} of each kind or more make a figure to quote")
-    lines.append("")
+    if report.busy:
+        cpus = f"the {os.cpu_count()} CPUs had a load of {report.load_before:.1f} already"
+        lines.append(f"BUSY, {cpus}: measure again on a quiet machine for figures to quote")
+    lines += [report.engines, ""]
     lines.append(f"{'cold start (new process)':34}{'median':>10}{'p95':>10}   runs")
     for name, spread in report.cold.items():
-        lines.append(_line(name.replace("_", " ") + ", ms", spread))
-    lines.append(_line("peak memory, MiB", report.peak_mib))
+        lines.append(_line(name.replace("_", " "), spread, _time))
+    lines.append(_line("peak memory", report.peak_mib, lambda mib: f"{_three(mib)} MiB"))
     for text, figures in report.warm.items():
         lines += ["", f"{'warm, ' + text + ' sentence':34}{'median':>10}{'p95':>10}   runs"]
-        lines += [_line(_unit(name), spread) for name, spread in figures.items()]
+        lines += [_line(*_row(name, spread)) for name, spread in figures.items()]
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in report.shares.items())
     return "\n".join([*lines, "", f"shares of the time: {shares}"])
 
 
-def _unit(name: str) -> str:
-    return {"first_sound": "first sound, ms", "rtf": "real-time factor", "audio": "audio, ms"}[name]
+def _count(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-def _line(name: str, spread: Spread) -> str:
-    return f"  {name:32}{spread.median:10.4g}{spread.p95:10.4g}{spread.runs:7d}"
+def _row(name: str, spread: Spread) -> tuple[str, Spread, Callable[[float], str]]:
+    if name == "rtf":
+        return "real-time factor", spread, _three
+    return name.replace("_", " "), spread, _time
+
+
+def _line(name: str, spread: Spread, text: Callable[[float], str]) -> str:
+    return f"  {name:32}{text(spread.median):>10}{text(spread.p95):>10}{spread.runs:7d}"
+
+
+def _time(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return f"{_three(milliseconds)} ms"
+    return f"{_three(milliseconds / 1000)} s"
+
+
+def _three(value: float) -> str:
+    """With three significant digits and no exponent."""
+    before = math.floor(math.log10(value)) + 1 if value > 0 else 1
+    return f"{value:,.{max(0, 3 - before)}f}"

@@ -17,6 +17,7 @@ from edgevoice.bench import TEXTS  # noqa: E402
 from edgevoice.deploy.selftest import peak_bytes  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 from edgevoice.manifest import STAGES  # noqa: E402
+from edgevoice.runtime import choice  # noqa: E402
 from edgevoice.runtime.engines import Array, Engine  # noqa: E402
 from edgevoice.runtime.voice import Voice  # noqa: E402
 
@@ -52,6 +53,7 @@ def main(bundle: str, threads: int, runs: int) -> dict[str, Any]:
         "load": 1000 * (loaded - START),
         "first_sound": 1000 * (loaded - START + first),
         "peak_mib": peak_bytes() / (1 << 20),
+        "engines": choice.engines(voice.bundle.manifest),
         "host": f"{platform.machine()}, Python {platform.python_version()}",
     }
     if runs:

@@ -40,13 +40,18 @@ class Release:
 
 @dataclass(frozen=True)
 class Status:
-    """``previous``: where a rollback goes. ``deploying``: another process holds the folder now."""
+    """``previous``: where a rollback goes. ``deploying``: another process holds the folder now.
+
+    ``left``: releases that stay and did not speak before this one, such as one that a rollback left;
+    `rollback --to` goes there.
+    """
 
     root: Path
     current: Release | None
     previous: Release | None
     deploying: bool
     free_bytes: int
+    left: tuple[str, ...] = ()
 
 
 def releases(root: str | Path) -> list[Release]:
@@ -65,6 +70,7 @@ def status(root: str | Path) -> Status:
         describe(folder, previous) if previous else None,
         busy(folder),
         shutil.disk_usage(folder.root).free,
+        tuple(name for name in by_age(folder) if name not in history(folder)),
     )
 
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from edgevoice.deploy.layout import Folder, current_name
 from edgevoice.errors import EdgevoiceError
 
-# A look at the lock (`status`) holds it for an instant: wait that out before calling it a deploy.
+# A look at a lock (`status`, a service that asks `trial.abandoned`) holds it for an instant: wait
+# that out before calling it a deploy.
 PATIENCE_SECONDS = 1.0
 
 
@@ -61,7 +62,7 @@ def busy(folder: Folder) -> bool:
     """Whether a deploy holds the folder now."""
     descriptor = os.open(folder.mark, os.O_RDONLY)
     try:
-        return not _try_lock(descriptor, fcntl.LOCK_SH)
+        return not try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
@@ -78,7 +79,7 @@ def _acquire(folder: Folder) -> int:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         descriptor = os.open(folder.mark, os.O_RDWR | os.O_CREAT, 0o644)
-        if _try_lock(descriptor, fcntl.LOCK_EX) and _is_still(descriptor, folder.mark):
+        if try_lock(descriptor, fcntl.LOCK_EX) and _is_still(descriptor, folder.mark):
             return descriptor
         os.close(descriptor)
         if time.monotonic() > deadline:
@@ -86,7 +87,8 @@ def _acquire(folder: Folder) -> int:
         time.sleep(0.02)
 
 
-def _try_lock(descriptor: int, kind: int) -> bool:
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Take the lock of this kind (`fcntl.LOCK_EX`, `fcntl.LOCK_SH`) if it is free, without waiting."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgevoice.deploy.layout import Folder, on_trial
+from edgevoice.deploy.lock import PATIENCE_SECONDS, try_lock
 from edgevoice.errors import EdgevoiceError
-
-# A service that looks (`abandoned`) holds the lock for an instant.
-PATIENCE_SECONDS = 1.0
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def deploying(folder: Folder) -> Iterator[None]:
     descriptor = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY)
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
-        while not _try_lock(descriptor, fcntl.LOCK_EX):
+        while not try_lock(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise EdgevoiceError(f"another deploy into {folder.root} is running: wait until it has ended")
             time.sleep(0.02)
@@ -43,14 +41,6 @@ def abandoned(folder: Folder) -> bool:
 def _lives(folder: Folder) -> bool:
     descriptor = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return not _try_lock(descriptor, fcntl.LOCK_SH)
+        return not try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

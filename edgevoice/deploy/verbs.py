@@ -10,10 +10,12 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
+from edgevoice import bundle as bundles
 from edgevoice.deploy import watching
 from edgevoice.deploy.watching import Watch
 from edgevoice.errors import EdgevoiceError
 from edgevoice.remote.target import Host, parse
+from edgevoice.runtime import choice
 from edgevoice.serve import client
 
 MEBI = 1 << 20
@@ -94,13 +96,18 @@ def deploy(
         _refuse_for_a_folder(place, given)
         _deploy_here(bundle, place, keep, allow_older, watch, as_json)
         return
+    from edgevoice.remote import deploy as remote
     from edgevoice.remote import transfer
-    from edgevoice.remote.deploy import Options
-    from edgevoice.remote.deploy import deploy as send
 
     arguments = ["--keep", str(keep), *(["--allow-older"] if allow_older else []), *watching.words(watch)]
-    options = Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
-    done = send(bundle, host, _ssh(port, ssh_option, python), options, dry_run)
+    options = remote.Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
+    _deploy_there(bundle, host, _ssh(port, ssh_option, python), options, dry_run, as_json)
+
+
+def _deploy_there(bundle: str, host: Host, ssh: Any, options: Any, dry_run: bool, as_json: bool) -> None:
+    from edgevoice.remote.deploy import deploy as send
+
+    done = send(bundle, host, ssh, options, dry_run)
     if as_json:
         _print(done.to_dict())
         return
@@ -118,11 +125,13 @@ def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, watch: 
         keep=keep,
         watch=watch,
         allow_older=allow_older,
-        note=lambda text: print(f"note: {text}", file=sys.stderr),
+        note=_note,
     )
     if as_json:
         _print(asdict(done))
         return
+    if remark := choice.remark(bundles.read(done.release.path, verify=False).manifest):
+        _note(remark)
     _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_copied(done)}")
 
 
@@ -223,6 +232,8 @@ def status(
         return
     for name, release in (("speaks", found.current), ("previous", found.previous)):
         _print(f"{name:10}{f'{release.name}  {release.voice}' if release else 'none'}")
+    if found.left:
+        _print(f"{'also there':10} {', '.join(found.left)} (`edgevoice rollback {place} --to NAME`)")
     _print(f"{'service':10}{service}")
     running = "; a deploy is running" if found.deploying else ""
     _print(f"{'free':10}{found.free_bytes / (1 << 30):.1f} GiB{running}")
@@ -239,6 +250,10 @@ def _ssh(port: int | None, options: list[str] | None, python: str) -> Any:
     from edgevoice.remote.ssh import Ssh
 
     return Ssh(tuple(options or ()), port, python)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _print(value: Any) -> None:

@@ -52,6 +52,8 @@ def _on_disk(path: Path) -> Path | None:
         return path
     if is_deployed(path):
         return resolve(path)
+    if path.is_file() and path.name.endswith(bundle.VOICE_FILES):
+        raise EdgevoiceError(bundle.uncompressed(path))
     if path.exists():
         raise EdgevoiceError(f"{path} is neither a bundle nor a deployed folder: it has no {MANIFEST}")
     return None

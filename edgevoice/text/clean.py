@@ -1,4 +1,4 @@
-"""What cannot be said at all: control characters and emoji are taken out, with a note."""
+"""What cannot be said at all: control characters, emoji, SSML tags and broken bytes go, with a note."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+# Elements of SSML 1.1. A tag must be whole, its attributes quoted, so that "a < b and c > d" is no tag.
+_ELEMENTS = (
+    "speak|lexicon|lookup|metadata|meta|token|phoneme|prosody|emphasis|say-as|voice|break|audio|desc|mark|lang"
+    "|sub|p|s|w|[a-z]+:[a-z-]+"
+)
+_ATTRIBUTE = r"""\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
+_TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:{_ATTRIBUTE})*\s*/?>|<\?xml(?:{_ATTRIBUTE})*\s*\?>")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
+# What Python makes of bytes that are no UTF-8: in standard input, and in an argument.
+_BROKEN = re.compile("[\ufffd\udc80-\udcff]")
 # Invisible characters that carry no word: soft hyphen, zero width, direction marks, byte order mark.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _CONTROL = re.compile(
@@ -21,11 +31,20 @@ _NOT_SPOKEN = frozenset("ˈˌːˑ")
 
 
 def clean(text: str, note: Callable[[str], None] | None = None) -> str:
-    """``text`` in NFC without control characters and emoji; ``note`` is told once what was skipped."""
+    """``text`` in NFC without what cannot be said; ``note`` is told once a kind what was skipped."""
+    note = note or (lambda _: None)
+    text, tags = _TAG.subn(" ", text)
+    if tags:
+        for name, char in _ENTITIES.items():
+            text = text.replace(name, char)
+        note("skipped SSML tags, which this version does not follow: the text between them is spoken")
+    text, broken = _BROKEN.subn(" ", text)
+    if broken:
+        note("skipped bytes that are not UTF-8: convert the text, such as with `iconv -f latin1 -t utf-8`")
     text, controls = _CONTROL.subn(" ", _INVISIBLE.sub("", text))
     text, emoji = _EMOJI.subn(" ", text)
     skipped = [_count(controls, "control character"), _count(emoji, "emoji", "emoji")]
-    if note and any(skipped):
+    if any(skipped):
         note("skipped " + " and ".join(filter(None, skipped)) + ": they cannot be spoken")
     return unicodedata.normalize("NFC", _SELECTORS.sub("", text))
 

@@ -37,7 +37,11 @@ _PHONE = re.compile(
     r"(?P<first>[0-9]{3})[ .-](?P<last>[0-9]{4})(?![\w]|\.[0-9])"
 )
 _LOCAL = re.compile(r"(?<![\w.,/-])(?P<first>[0-9]{3})-(?P<last>[0-9]{4})(?![\w-]|[.,][0-9])")
-_ABROAD = re.compile(r"(?<![\w.])\+(?P<all>[0-9]{1,3}(?:[ -][0-9]{2,5}){2,5})(?![\w])")
+_ABROAD = re.compile(r"(?<![\w.])\+(?P<all>[0-9]{1,3}(?:[ -][0-9]{2,8}){2,5})(?![\w])")
+_AREA = re.compile(
+    r"(?<![\w.])\((?P<area>0[0-9]{1,5})\) ?(?P<rest>[0-9]{3,8}(?:[ -][0-9]{2,8})*)(?![\w]|[.,][0-9])"
+)
+_WHOLE = re.compile(r"(?<![\w.])\+(?P<all>[0-9]{8,15})(?![\w]|[.,][0-9])")
 _VERSION = re.compile(
     r"\b(?P<v>[vV]\.? ?)?(?P<numbers>[0-9]+(?:\.[0-9]+){2,})\b|\bv(?P<short>[0-9]+(?:\.[0-9]+)?)\b"
 )
@@ -78,11 +82,13 @@ def telephones(text: str) -> str:
         head = f"{plus}{spell(re.sub('[^0-9]', '', country))}, " if country else ""
         return head + ", ".join(map(spell, groups))
 
-    def abroad(found: re.Match[str]) -> str:
-        return "plus " + ", ".join(map(spell, re.split("[ -]", found["all"])))
+    def grouped(groups: str) -> str:
+        return ", ".join(map(spell, re.split("[ -]", groups)))
 
     text = _PHONE.sub(national, text)
-    text = _ABROAD.sub(abroad, text)
+    text = _AREA.sub(lambda found: f"{spell(found['area'])}, {grouped(found['rest'])}", text)
+    text = _ABROAD.sub(lambda found: f"plus {grouped(found['all'])}", text)
+    text = _WHOLE.sub(lambda found: f"plus {spell(found['all'])}", text)
     return _LOCAL.sub(lambda found: f"{spell(found['first'])}, {spell(found['last'])}", text)
 
 

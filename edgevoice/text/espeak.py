@@ -12,6 +12,7 @@ import importlib.util
 import re
 import threading
 import unicodedata
+from itertools import pairwise
 from typing import Any
 
 from edgevoice import install
@@ -30,6 +31,8 @@ _SIGN = "[.,!?;:…—–。．、，！？；：،؟؛।]"
 _RUN = rf"(?P<run>{_SIGN}(?:\W*{_SIGN})*)"
 _AT_END = re.compile(_RUN + r"\W*$")
 _BEFORE_NEXT = re.compile(_RUN + r"\W*.?$", re.DOTALL)
+# espeak-ng leaves out a word of one letter that comes the fourth time in a row, in one call.
+_REPEATED = re.compile(r"(?<!\w)([^\W_])(?:[\s-]+\1){2}(?=[\s-]+\1(?!\w))", re.IGNORECASE)
 _SWITCH = re.compile(r"\([^)]*\)")
 
 _lock = threading.RLock()
@@ -56,13 +59,21 @@ class EspeakPhonemizer:
         with _lock:
             library = _load()
             _choose(library, self.language)
-            clauses = _clauses(library, text.replace("\0", " "))
+            clauses = [
+                clause for part in _parts(text.replace("\0", " ")) for clause in _clauses(library, part)
+            ]
         parts = []
         for phonemes, sign in clauses:
             spoken = _SWITCH.sub("", phonemes).strip()
             if spoken:
                 parts.append(spoken + sign)
         return unicodedata.normalize("NFD", " ".join(parts))
+
+
+def _parts(text: str) -> list[str]:
+    """``text`` in parts with no letter more than three times in a row."""
+    ends = [found.end() for found in _REPEATED.finditer(text)]
+    return [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
 
 
 def missing() -> str | None:

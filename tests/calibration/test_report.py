@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import struct
 import zlib
 from html.parser import HTMLParser
@@ -20,7 +21,8 @@ from typer.testing import CliRunner
 
 from calibration import cli
 from calibration.quantize import quantize
-from calibration.report import charts, page, pictures, write
+from calibration.report import charts, page, pictures, sections, write
+from calibration.report.words import MEANINGS
 from calibration.samples import Samples, folder_of, keep, read, remake
 from edgevoice import budget, bundle, manifest
 from edgevoice.bundle import Bundle
@@ -188,6 +190,24 @@ def test_a_bare_fp32_bundle_still_makes_a_page(made: Bundle):
     assert "No samples" in text
 
 
+def test_measures_are_explained(whole_page: str, made: Bundle):
+    assert MEANINGS.keys() == sections.NAMES.keys()
+    text = checked(whole_page).text
+    told = {name for name, meaning in MEANINGS.items() if meaning in text}
+    assert told == set(made.manifest.quality) & set(MEANINGS)
+    assert told
+
+
+def test_a_model_card_is_shown_without_its_markdown(made: Bundle):
+    lineage = "# Card of <joe>\n\n* **License**: CC0\n  - Speakers: 1 * 1\n\n## Training\nFine."
+    licence = manifest.Licence("CC0", lineage)
+    voice = msgspec.structs.replace(made.manifest.voice, licence=licence)
+    text = page(Bundle(made.path, msgspec.structs.replace(made.manifest, voice=voice), made.id), None, None)
+    wanted = "<b>Card of &lt;joe&gt;</b><br>• License: CC0<br>• Speakers: 1 * 1<br><b>Training</b><br>Fine."
+    assert wanted in text
+    checked(text)
+
+
 def test_left_out_layers_are_drawn_without_a_kept_search(made: Bundle):
     assert "post&lt;x&gt;" in page(made, None, None)
 
@@ -238,6 +258,20 @@ def test_the_verb_writes_the_page(made: Bundle, tmp_path: Path):
     assert done.exit_code == 0, done.output
     assert checked(out.read_text()).counts["audio"] == 4
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_a_deployed_folder_has_the_page_of_its_release(made: Bundle, tmp_path: Path):
+    root = tmp_path / "device"
+    release = root / "releases" / made.id[:16]
+    shutil.copytree(made.path, release)
+    (root / "edgevoice.lock").touch()
+    (root / "current").symlink_to(f"releases/{release.name}")
+    app = typer.Typer()
+    app.command("other")(lambda: None)
+    cli.register(app)
+    done = CliRunner().invoke(app, ["report", str(root), "-o", str(tmp_path / "a.html"), "--text", "hi."])
+    assert done.exit_code == 0, done.output
+    assert made.id in (tmp_path / "a.html").read_text()
 
 
 def test_a_bundle_for_a_profile_that_is_not_here_has_no_memory_plan(made: Bundle, tmp_path: Path):

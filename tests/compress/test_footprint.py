@@ -36,7 +36,7 @@ def test_a_process_that_does_not_end_is_stopped(program: Path, monkeypatch: pyte
     write(program, "exec sleep 600")
     monkeypatch.setattr(footprint, "LIMIT_SECONDS", 0.2)
     monkeypatch.setattr(overhead, "LIMIT_SECONDS", 0.2)
-    with pytest.raises(EdgevoiceError, match=r"memory of x\.onnx: one run did not end within 0\.2 s"):
+    with pytest.raises(EdgevoiceError, match=r"memory of x\.onnx: the process did not end within 0\.2 s"):
         footprint.arena_bytes(Path("x.onnx"), {})
     with pytest.raises(TargetError, match=r"did not end within 0\.2 s"):
         overhead.measure()

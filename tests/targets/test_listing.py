@@ -26,6 +26,14 @@ def test_the_text_is_one_aligned_line_a_target() -> None:
     assert all(line[column:].startswith(("tensorrt", "onnxruntime")) for line in lines[1:])
 
 
+def test_it_fits_80_columns_and_says_why_a_board_is_refused() -> None:
+    text = listing.text(targets.table())
+    assert max(map(len, text.splitlines())) < 80
+    row, why = text.partition("\n\n")[0], text.partition("\nrefused\n")[2].partition("\n\n")[0]
+    assert sum(line.endswith("refused") for line in row.splitlines()) == 2
+    assert " ".join(why.split()).count("edgevoice needs JetPack 6.1 or newer") == 2
+
+
 def test_an_unconfirmed_figure_is_marked_and_named() -> None:
     rows = targets.table()
     lines, _, below = listing.text(rows).partition("\n\n")
@@ -33,9 +41,10 @@ def test_an_unconfirmed_figure_is_marked_and_named() -> None:
     assert "64 GiB?" in marked["thor_t4000"]
     assert "8.6?" in marked["rtx_3050_8gb"]
     assert "?" not in marked["t4"]
-    named = {line.split()[0]: line.split()[1:] for line in below.splitlines()[1:]}
-    assert named["memory_gib"] == ["thor_t4000,", "thor_t5000"]
-    assert set(named) == {figure for target in targets.all_targets() for figure in target.unconfirmed}
+    unconfirmed = below.partition("unconfirmed")[2]
+    assert "memory_gib: thor_t4000, thor_t5000\n" in unconfirmed
+    for figure in {figure for target in targets.all_targets() for figure in target.unconfirmed}:
+        assert f"  {figure}: " in unconfirmed
     assert "unconfirmed" not in listing.text([listing.row(targets.load("t4"))])
 
 

@@ -119,6 +119,16 @@ def test_a_name_is_found_however_it_is_spelled(name: str) -> None:
     assert targets.load(name).id == "orin_nano_8gb"
 
 
+@pytest.mark.parametrize("name", ["jetson", "jetson_nano", "xavier", "zzz"])
+def test_no_refused_board_is_suggested(name: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        profile.load(name)
+    refused = [target.id for target in profile.all_targets() if target.refusal()]
+    assert refused
+    assert not [board for board in refused if board in str(caught.value)]
+    assert "orin_nano_8gb" in str(caught.value) or "agx_orin_32gb" in str(caught.value)
+
+
 def test_an_unknown_name_lists_the_nearest() -> None:
     with pytest.raises(TargetError, match=r"no target 'orin_nanoo_8gb': nearest are .*orin_nano_8gb"):
         targets.load("orin_nanoo_8gb")

@@ -19,6 +19,15 @@ from edgevoice.text import clean, speakable
         ("cafe\u0301", "café", None),
         ("20 °C ©", "20 °C ©", None),
         ("x\x00 😀", "x   ", "1 control character and 1 emoji"),
+        ("Sch\ufffdne Gr\udcfc\udcdfe", "Sch ne Gr e", "not UTF-8"),
+        ("<speak>Good morning.</speak>", "Good morning.", "SSML"),
+        ('<?xml version="1.0"?>\n<p>One<break time="1s"/>two.</p>', "One two.", "SSML"),
+        ("<prosody rate='slow'\n pitch = \"+2st\">Slow</prosody >", "Slow", "SSML"),
+        ('<mstts:express-as style="sad">Oh.</mstts:express-as>', "Oh.", "SSML"),
+        ("<s>a &lt; b &amp; c</s>", "a < b & c", "SSML"),
+        ("a &lt; b", "a &lt; b", None),
+        ("a < b and c > d", "a < b and c > d", None),
+        ("x <s or p> y, <b>, <sub, <speaker>", "x <s or p> y, <b>, <sub, <speaker>", None),
     ],
 )
 def test_what_cannot_be_said_goes_with_a_note(text: str, left: str, note: str | None) -> None:
@@ -29,6 +38,11 @@ def test_what_cannot_be_said_goes_with_a_note(text: str, left: str, note: str | 
     else:
         assert len(notes) == 1
         assert note in notes[0]
+
+
+def test_many_unclosed_tags_take_no_long_time() -> None:
+    text = ("<p " + "a='b' " * 50 + " " * 1000) * 200 + "<p" + " " * 200_000 + "<p a='" + "b" * 200_000
+    assert clean(text) == text
 
 
 def test_words_are_not_joined() -> None:

@@ -51,6 +51,16 @@ def test_language_switches_leave_no_flags() -> None:
 
 
 @needs_espeak
+@pytest.mark.parametrize("letter", ["b", "I", "é"])
+@pytest.mark.parametrize("count", [1, 3, 4, 7, 30])
+@pytest.mark.parametrize("between", [" ", "-"])
+def test_no_letter_of_a_row_is_lost(letter: str, count: int, between: str) -> None:
+    said = phonemizer("espeak", "en-us").phonemize(between.join([letter] * count) + " Fine.")
+    one = {"b": "b", "I": "a", "é": "k"}[letter]
+    assert said.removesuffix("fˈaɪn.").count(one) == count
+
+
+@needs_espeak
 def test_code_points_are_decomposed() -> None:
     text = phonemizer("espeak", "fr").phonemize("Bonjour maman, ça va bien ?")
     assert text == unicodedata.normalize("NFD", text)
