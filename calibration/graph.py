@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,22 @@ def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """The node that writes each tensor."""
     return {name: node for node in model.graph.node for name in node.output if name}
+
+
+def leading_only_to(model: onnx.ModelProto, output: str) -> set[str]:
+    """Names of the nodes on which ``output`` depends and no other output does."""
+    others = [entry.name for entry in model.graph.output if entry.name != output]
+    return _before(model, [output]) - _before(model, others)
+
+
+def _before(model: onnx.ModelProto, tensors: Sequence[str]) -> set[str]:
+    made, found, waiting = producers(model), set(), list(tensors)
+    while waiting:
+        node = made.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            waiting.extend(node.input)
+    return found
 
 
 def attribute(node: onnx.NodeProto, name: str, default: int) -> int:

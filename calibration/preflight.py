@@ -154,11 +154,12 @@ def check(model: onnx.ModelProto) -> list[Finding]:
 
 
 def require(model: onnx.ModelProto, name: str) -> None:
-    """Raise EdgevoiceError with the findings, at most three spelt out."""
+    """Raise EdgevoiceError with each rule's first finding; the line ends up in tables and manifests."""
     findings = check(model)
     if findings:
-        rest = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-        raise EdgevoiceError(f"TensorRT would not take {name}: " + "; ".join(map(str, findings[:3])) + rest)
+        firsts = list({finding.rule: finding for finding in reversed(findings)}.values())[::-1]
+        rest = f"; and {len(findings) - len(firsts)} more" if len(findings) > len(firsts) else ""
+        raise EdgevoiceError(f"TensorRT would not take {name}: " + "; ".join(map(str, firsts)) + rest)
 
 
 def _operators(graph: _Graph) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 import onnx
 
 from calibration import data
-from calibration.groups import groups
+from calibration.graph import leading_only_to
+from calibration.groups import Group, groups
 from calibration.half import fp16, scan
 from calibration.measures.spectral import log_mel_l1
-from calibration.quantize import measure_ranges, prepare, quantize
+from calibration.quantize import measure_ranges, prepare, quantisable, quantize
 from calibration.ranges import Histogram
 from calibration.sensitivity import Sensitivity, search
 from compress import judge
@@ -128,15 +129,16 @@ class _Int8:
 
     def _made(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())
-        done = self._quantize(path, ranges)
-        left: dict[str, float | None] = {}
+        timing = self._timing()
+        done = self._quantize(path, ranges, timing)
+        left: dict[str, float | None] = dict.fromkeys(timing)
         lost = self._lost(path)
         if not lost <= self._settings.limit and self._settings.search_seconds:
             found = self._search(ranges)
             if not found.chosen:
                 raise EdgevoiceError(_hopeless(lost, found))
-            left = found.left
-            done = self._quantize(path, ranges, found.exclude)
+            left |= found.left
+            done = self._quantize(path, ranges, {*timing, *found.exclude})
         return {"operators": done.operators, "left": left, "refused": ""}
 
     def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
@@ -150,7 +152,7 @@ class _Int8:
             self._plain,
             self._render,
             self._draft.staged.sample_rate,
-            groups(prepare(self._plain, self._form), self._reader()[0]),
+            self._groups(),
             ranges,
             limit=self._settings.limit,
             state=self._work.folder / f"{self._name}.search.json",
@@ -158,6 +160,24 @@ class _Int8:
             form=self._form,
             method=self._settings.method,
         )
+
+    def _groups(self) -> list[Group]:
+        timing = set(self._timing())
+        every = groups(prepare(self._plain, self._form), self._reader()[0])
+        rest = [replace(group, layers=tuple(n for n in group.layers if n not in timing)) for group in every]
+        return [group for group in rest if group.layers]
+
+    def _timing(self) -> list[str]:
+        """Layers that make nothing but durations, which stay in floating point.
+
+        Frames are whole, so errors of durations do not average out over a sentence: with these in INT8 joe's
+        sentences were 4% shorter, and at the reference's durations nobody hears it.
+        """
+        if self._stage != "encoder":
+            return []
+        model = prepare(self._plain, self._form)
+        alone = leading_only_to(model, "durations")
+        return [node.name for node in quantisable(model) if node.name in alone]
 
     def _render(self, path: Path) -> list[Float]:
         return judge.heard(self._draft, self._material.searching, {self._stage: OnnxEngine(path, 1)})

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.census import explicit_int8
 from calibration.gate import Thresholds, Verdict, judge
+from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
 from compress import pipeline, summary
 from compress.choose import Measured, settle
@@ -22,7 +24,7 @@ from edgevoice import EdgevoiceError, Voice, bundle
 from edgevoice.manifest import Measure, Precision, StageName, Variant
 from targets import load as load_target
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 
 QUICK = """
 [chunks]
@@ -143,6 +145,18 @@ def test_a_file_that_fails_the_gate_does_not_travel(tiny_voice: Path, tmp_path: 
     made = pipeline.compress(tiny_voice, load_target("cpu"), strict, out)
     assert all(stage.chosen.endswith("fp32.onnx") for stage in made.bundle.manifest.stages.values())
     assert "fails the gate" in made.bundle.manifest.stages["vocoder"].reason
+
+
+def test_what_makes_nothing_but_durations_stays_in_floating_point(compressed: pipeline.Result) -> None:
+    stage = compressed.bundle.manifest.stages["encoder"]
+    (small,) = [variant for variant in [*stage.variants, *stage.tried] if variant.precision == "int8"]
+    model = onnx.load(str(compressed.bundle.path.with_name(".bundle.work") / small.file))
+    timing, in_int8 = leading_only_to(model, "durations"), set(explicit_int8(model))
+    assert {node.op_type for node in model.graph.node if node.name in timing} >= {"Conv"}
+    assert in_int8
+    assert not timing & in_int8
+    assert small.left_out
+    assert set(small.left_out) <= timing
 
 
 @pytest.mark.parametrize("allow", [False, True], ids=["refused", "allowed"])
