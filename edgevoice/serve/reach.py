@@ -20,6 +20,24 @@ class Person:
     groups: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Owner:
+    name: str
+    group: str
+
+
+def owner(path: Path) -> Owner | None:
+    """Who owns ``path`` and their first group; None for root, and for numbers without a name."""
+    number = path.stat().st_uid
+    if number == 0:
+        return None
+    try:
+        entry = pwd.getpwuid(number)
+        return Owner(entry.pw_name, grp.getgrgid(entry.pw_gid).gr_name)
+    except KeyError:
+        return None
+
+
 def person(user: str | None, group: str | None) -> Person:
     """Raises `EdgevoiceError` for a user or a group that is not there."""
     groups = set()

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgevoice import budget, bundle
@@ -93,7 +93,10 @@ WantedBy=multi-user.target
 
 @dataclass(frozen=True)
 class Wanted:
-    """``user``: None is one that systemd makes for the service alone. ``group``: who may speak too."""
+    """``user``: None is one that systemd makes for the service alone.
+
+    ``group``: who may speak too; None is the group of the folder's owner, who has to ask for a reload.
+    """
 
     root: Path
     user: str | None = None
@@ -123,6 +126,8 @@ def make(wanted: Wanted, note: Callable[[str], None], version: int | None = None
     """
     folder = open_folder(wanted.root)
     root = Path(os.path.realpath(folder.root))
+    if wanted.group is None:
+        wanted = replace(wanted, group=_owners_group(root, wanted.user, note))
     command = _command(root)
     person = reach.person(wanted.user, wanted.group)
     for path in (root, resolve(root) / bundle.MANIFEST, Path(command[0]), Path(sys.prefix)):
@@ -144,6 +149,15 @@ def make(wanted: Wanted, note: Callable[[str], None], version: int | None = None
         readonly=_quoted(str(root)),
         home=home,
     )
+
+
+def _owners_group(root: Path, user: str | None, note: Callable[[str], None]) -> str | None:
+    """Who owns the folder deploys into it, and the service must hear of that; root it hears anyway."""
+    owner = reach.owner(root)
+    if owner is None or owner.name == user:
+        return None
+    note(f"group {owner.group} may speak through it, for {owner.name} owns {root}: --group names another")
+    return owner.group
 
 
 def _command(root: Path) -> list[str]:

@@ -49,7 +49,10 @@ def unit(
         Optional[str],  # noqa: UP045
         typer.Option("--user", help="Who runs it; default: a user that systemd makes for it alone."),
     ] = None,
-    group: Group = None,
+    group: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--group", help="Whose members may speak too; default: that of the folder's owner."),
+    ] = None,
     threads: Threads = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045

@@ -38,8 +38,8 @@ def value(text: str, key: str) -> str:
 
 
 def test_it_says_what_is_run_and_with_how_much(root: Path) -> None:
-    text = made(root, threads=2)
-    assert value(text, "ExecStart").endswith(f" -m edgevoice serve {root} --threads 2")
+    text = made(root, threads=2, group=pwd_group())
+    assert value(text, "ExecStart").endswith(f" -m edgevoice serve {root} --group {pwd_group()} --threads 2")
     assert value(text, "RuntimeDirectory") == place.runtime_name(root)
     assert value(text, "User") == ROOT
     assert "DynamicUser" not in text
@@ -58,7 +58,23 @@ def test_what_was_deployed_with_the_voice_runs_it(root: Path) -> None:
     (root / "bin").mkdir()
     (root / "bin" / "edgevoice").write_text("#!/bin/sh\n")
     (root / "bin" / "edgevoice").chmod(0o755)
-    assert value(made(root), "ExecStart") == f"{root}/bin/edgevoice serve {root}"
+    assert value(made(root), "ExecStart").startswith(f"{root}/bin/edgevoice serve {root}")
+
+
+def test_the_owner_of_the_folder_is_heard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deploys over SSH is no root, and the socket is closed to all but the service's user and group."""
+    monkeypatch.setattr(reach, "closed_to", lambda *_: None)
+    if os.geteuid() == 0:
+        assert "Group=" not in made(root, user=None)
+        entry = pwd.getpwnam("nobody")
+        os.chown(root, entry.pw_uid, entry.pw_gid)
+    owner = reach.owner(root)
+    assert owner is not None
+    text = made(root, user=ROOT)
+    assert value(text, "Group") == owner.group
+    assert f" --group {owner.group}" in value(text, "ExecStart")
+    assert "Group=" not in made(root, user=owner.name)
+    assert value(made(root, group=pwd_group()), "Group") == pwd_group()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +131,7 @@ def test_a_folder_in_a_home_is_noted(root: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(unit, "HOMES", (str(root.parent),))
     text = unit.make(Wanted(root, ROOT), notes.append, 252)
     assert value(text, "ProtectHome") == "read-only"
-    assert "lies in a home" in notes[0]
+    assert "lies in a home" in notes[-1]
 
 
 def test_a_user_who_cannot_reach_the_folder_is_refused(root: Path) -> None:
