@@ -2,7 +2,7 @@
 
 A zip file, made byte by byte the same from the same bundle::
 
-    # coding: this-pack-was-cut-short...   a first line that lets Python name a cut file; zip readers skip it
+    #. coding: this-pack-was-cut-short...  a first line that lets Python name a cut file; zip readers skip it
     pack.json                              the voice, its release and serial; SHA-256 and size of every entry
     bundle/manifest.json, bundle/...       the bundle, with its signature if it has one
     __main__.py, edgevoice/...             what `python3 FILE ROOT` runs: `starter`, `incoming`, `reader`

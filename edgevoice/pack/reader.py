@@ -13,7 +13,11 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any, Iterator  # noqa: UP035 - Python 3.8 reads this too, to be told that it is too old
 
-HEAD = b"# coding: this-pack-was-cut-short--copy-the-whole-file-again\n"
+HEAD = b"#\xff coding: this-pack-was-cut-short--copy-the-whole-file-again\n"
+"""What `python3 FILE` says of a pack that was cut, for it finds no zip's end and reads Python instead.
+
+The byte that is no UTF-8 is for a file that ends within this line. A file of one byte, or none, is silent.
+"""
 INDEX = "pack.json"
 FORMAT = 1
 CODE = (

@@ -19,6 +19,7 @@ from edgevoice import bundle
 from edgevoice.deploy.local import resolve
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.make import pack
+from edgevoice.pack.reader import HEAD
 from edgevoice.signing.sign import sign
 from edgevoice.signing.trust import trust
 
@@ -101,6 +102,10 @@ def test_a_pack_with_code_that_was_cut_says_so_in_one_line(kit: Path, tmp_path: 
         assert ran.returncode == 1
         (only,) = ran.stderr.splitlines()
         assert "this-pack-was-cut-short--copy-the-whole-file-again" in only
+    for length in (2, 5, 14, len(HEAD) - 2):
+        (tmp_path / "cut").write_bytes(raw[:length])
+        ran = start(tmp_path / "cut", "device")
+        assert (ran.returncode, ran.stderr != "") == (1, True), length
     assert not (tmp_path / "device").exists()
 
 
