@@ -107,7 +107,7 @@ def deploy(
 def _deploy_there(bundle: str, host: Host, ssh: Any, options: Any, dry_run: bool, as_json: bool) -> None:
     from edgevoice.remote.deploy import deploy as send
 
-    done = send(bundle, host, ssh, options, dry_run)
+    done = send(bundle, host, ssh, options, dry_run, _note)
     if as_json:
         _print(done.to_dict())
         return
@@ -160,7 +160,9 @@ def _looked(done: Any) -> str:
 
 def _told(done: Any) -> str:
     if done.sent_bytes:
-        sent = f"{done.sent_bytes / MEBI:.1f} MiB sent ({', '.join(done.sent)})"
+        names = ", ".join(name for name in done.sent if not name.endswith(".whl"))
+        wheels = sum(name.endswith(".whl") for name in done.sent)
+        sent = f"{done.sent_bytes / MEBI:.1f} MiB sent ({names}{f', {wheels} wheels' if wheels else ''})"
     else:
         sent = "nothing was sent: all of it was there"
     return f"{done.host} speaks with {done.voice} (release {done.release}); {sent}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from edgevoice.remote.target import Host
 from edgevoice.remote.transfer import Item
 
 SETTLE_SECONDS = 120.0
+STOPPED_SECONDS = 3.0
+"""Whoever stops a deploy by Ctrl-C waits no longer than this to hear what speaks."""
+
 UNPACKED = 5
 """A runtime's size on disk, in sizes of its wheels: 4.2 were seen."""
 
@@ -63,11 +67,18 @@ class Outcome:
         return {**asdict(self), "facts": msgspec.to_builtins(self.facts)}
 
 
-def deploy(source: str | Path, host: Host, ssh: Ssh, options: Options, dry_run: bool = False) -> Outcome:
+def deploy(
+    source: str | Path,
+    host: Host,
+    ssh: Ssh,
+    options: Options,
+    dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Outcome:
     """Install the bundle at ``source`` on ``host``; ``dry_run`` stops after the preflight.
 
     Raises `EdgevoiceError` (`preflight.Unfit` with every problem); the device then speaks as before,
-    unless the message says otherwise.
+    unless the message says otherwise. An interruption goes through, and ``note`` is told what speaks.
     """
     read = bundle.read(resolve(source) if is_deployed(source) else source)
     given = kits.read(options.kit) if options.kit else None
@@ -96,6 +107,10 @@ def deploy(source: str | Path, host: Host, ssh: Ssh, options: Options, dry_run: 
             raise EdgevoiceError(f"{lost}; {_afterwards(host, ssh, _release(read))}") from None
         except Refused as refused:
             raise EdgevoiceError(f"{host}: {refused}; {_speaks(facts.root.current)}") from None
+        except (KeyboardInterrupt, SystemExit):
+            session.close()  # which ends a transfer, but not what the device installs by itself
+            note(f"{host}: {_afterwards(host, ssh, _release(read), STOPPED_SECONDS)}")
+            raise
     voice = read.manifest.voice.name
     return Outcome(str(host), _release(read), voice, runtime, sent, _names(items), findings, facts, answer)
 
@@ -192,11 +207,11 @@ def _kit_findings(kit: Kit | None, facts: Facts, keep_runtime: bool) -> list[Fin
     return []
 
 
-def _afterwards(host: Host, ssh: Ssh, release: str) -> str:
+def _afterwards(host: Host, ssh: Ssh, release: str, seconds: float = SETTLE_SECONDS) -> str:
     """What speaks after a lost line, asked anew; a deploy that goes on there is waited for."""
     try:
         with Session(host, ssh) as session:
-            deadline = time.monotonic() + SETTLE_SECONDS
+            deadline = time.monotonic() + seconds
             while True:
                 root = msgspec.convert(session.ask("installed", root=host.root)["root"], preflight.Root)
                 if not root.busy or time.monotonic() > deadline:
@@ -204,6 +219,8 @@ def _afterwards(host: Host, ssh: Ssh, release: str) -> str:
                 time.sleep(0.5)
     except (EdgevoiceError, msgspec.ValidationError):
         return f"the device speaks with the old release or the new one: ask `edgevoice status {host}` later"
+    if root.busy:
+        return f"the deploy goes on there by itself: ask `edgevoice status {host}` later"
     if root.current == release:
         return f"but the new release {release} speaks there"
     return f"{_speaks(root.current)}; what has arrived stays: deploy again to go on"
