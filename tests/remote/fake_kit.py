@@ -87,27 +87,33 @@ def device() -> Device:
     return Device("{}.{}".format(*sys.version_info), platform.machine(), install.glibc())
 
 
-def make_kit(folder: Path, mark: str = "", needs: str = "", light: bool = True) -> Path:
-    """``mark``: makes a runtime of another name. ``needs``: a requirement. ``light``: without typer."""
+def make_kit(
+    folder: Path, mark: str = "", needs: str = "", light: bool = True, more: dict[str, str] | None = None
+) -> Path:
+    """``mark``: makes a runtime of another name. ``needs``: a requirement. ``more``: code at a file's end.
+
+    ``light``: without typer, and without what a voice needs to speak.
+    """
     folder.mkdir(parents=True)
     shutil.copyfile(pip_wheel(), folder / pip_wheel().name)
-    content = {
+    content: dict[str, str | bytes] = {
         "edgevoice_tests.pth": sysconfig.get_path("purelib") + "\n",
         "edgevoice_tests_mark.py": f"# {mark}\n",
     }
     for package in (edgevoice, targets):
         home = Path(str(package.__file__)).parent
         for path in sorted(home.rglob("*")):
-            if path.suffix in (".py", ".toml"):
-                content[f"{home.name}/{path.relative_to(home).as_posix()}"] = path.read_text(encoding="utf-8")
+            if path.suffix in (".py", ".toml") or (not light and path.parent.name == "data"):
+                content[f"{home.name}/{path.relative_to(home).as_posix()}"] = path.read_bytes()
     content["edgevoice/deploy/isolate.py"] = CONTENT
     if light:
         content["edgevoice/cli.py"] = LIGHT
         content["edgevoice/deploy/selftest.py"] = REPORT
+    for name, code in (more or {}).items():
+        content[name] = (Path(str(edgevoice.__file__)).parents[1] / name).read_text(encoding="utf-8") + code
     info = "edgevoice-0.1.0.dist-info"
-    content[f"{info}/METADATA"] = "Metadata-Version: 2.1\nName: edgevoice\nVersion: 0.1.0\n"
-    if needs:
-        content[f"{info}/METADATA"] += f"Requires-Dist: {needs}\n"
+    required = f"Requires-Dist: {needs}\n" if needs else ""
+    content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: edgevoice\nVersion: 0.1.0\n{required}"
     content[f"{info}/WHEEL"] = (
         "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )

@@ -17,21 +17,21 @@ from edgevoice.manifest import Manifest
 
 @pytest.fixture(scope="session")
 def one(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _named(tiny_bundle, tmp_path_factory.mktemp("one") / "one")
+    return named(tiny_bundle, tmp_path_factory.mktemp("one") / "one")
 
 
 @pytest.fixture(scope="session")
 def two(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _named(tiny_bundle, tmp_path_factory.mktemp("two") / "two")
+    return named(tiny_bundle, tmp_path_factory.mktemp("two") / "two")
 
 
 @pytest.fixture(scope="session")
 def trio(tiny_multispeaker_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _named(tiny_multispeaker_bundle, tmp_path_factory.mktemp("trio") / "trio")
+    return named(tiny_multispeaker_bundle, tmp_path_factory.mktemp("trio") / "trio")
 
 
-def _named(source: Path, target: Path) -> Path:
-    """The bundle under another name, with the phonemizer that every install has."""
+def named(source: Path, target: Path) -> Path:
+    """The bundle under the name of ``target``, with the phonemizer that every install has."""
     made = bundle.read(source)
     text = msgspec.structs.replace(made.manifest.text, phonemizers=["lexicon"])
     voice = msgspec.structs.replace(made.manifest.voice, name=target.name)
