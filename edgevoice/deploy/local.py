@@ -32,9 +32,10 @@ from edgevoice.deploy.layout import (
     write_state,
 )
 from edgevoice.deploy.listing import Release, Status, by_age, describe, releases, status
-from edgevoice.deploy.lock import explained, locked, still
+from edgevoice.deploy.lock import explained, locked, saying_what_speaks, still
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
+from edgevoice.kit import launcher
 from edgevoice.signing import check as signing
 
 __all__ = ["Deployment", "Release", "Report", "Status", "commit", "deploy", "go_back_if_on_trial"]
@@ -80,13 +81,16 @@ def deploy(
         _refuse_place(folder, source)
         with locked(folder):
             name = short(source.id)
-            signing.require(folder.root, source)
-            if not allow_older and name != current_name(folder):
-                signing.refuse_older(folder.root, source)
+            with saying_what_speaks(folder):
+                signing.require(folder.root, source)
+                if not allow_older and name != current_name(folder):
+                    signing.refuse_older(folder.root, source)
             link = prepare_switch(folder, name)
             with _withdrawn_on_failure(folder, name):
                 done = _install(source, folder, budget, self_test)
                 signing.note_serial(folder.root, source.manifest.serial, folder.staging)
+                if name != current_name(folder):  # what speaks goes on with the runtime that it speaks with
+                    launcher.bind(folder.root, name)
                 _let_speak(folder, name, link, trial)
             _prune(folder, keep)
             return replace(done, release=describe(folder, name))

@@ -49,6 +49,15 @@ def explained(folder: Folder) -> Iterator[None]:
         raise EdgevoiceError(f"{_reason(error, folder)}; {still(folder)}") from None
 
 
+@contextmanager
+def saying_what_speaks(folder: Folder) -> Iterator[None]:
+    """Add to what was refused what speaks now."""
+    try:
+        yield
+    except EdgevoiceError as error:
+        raise EdgevoiceError(f"{error}; {still(folder)}") from None
+
+
 def still(folder: Folder) -> str:
     """What speaks now, for the end of an error message."""
     try:

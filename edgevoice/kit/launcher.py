@@ -1,9 +1,11 @@
-"""How to start edgevoice anew from a process of a kit's runtime."""
+"""What a process of a kit's runtime knows of it: how to be started anew, and whose voice it is."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+from edgevoice.kit import install
 
 
 def command(root: Path) -> list[str] | None:
@@ -15,3 +17,9 @@ def command(root: Path) -> list[str] | None:
     if not launcher.is_file() or home.parent.name != "runtimes":
         return None
     return [str(launcher)] if home.parent.parent.resolve() == root.resolve() else None
+
+
+def bind(root: Path, release: str) -> None:
+    """Have ``release`` speak with the runtime that runs here and has heard it, if that is one of ``root``."""
+    if command(root) is not None:
+        install.bind(root, release, Path(sys.prefix))

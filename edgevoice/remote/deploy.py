@@ -132,13 +132,13 @@ def _carry_out(
     done = session.ask(
         "deploy", seconds=LONG_SECONDS, files=_hashes(files), runtime=runtime, arguments=options.arguments
     )
-    return done["runtime"], sent, lacking, _parsed(done, host)
+    return done["runtime"], sent, lacking, _parsed(done, host, f"{facts.root.path}/arriving/bundle")
 
 
-def _parsed(done: dict[str, Any], host: Host) -> Any:
+def _parsed(done: dict[str, Any], host: Host, arrived: str) -> Any:
     """The JSON that the device's own edgevoice printed. Raises `EdgevoiceError` with its message."""
-    if done["status"]:
-        raise EdgevoiceError(f"{host}: {failure(done)}")
+    if done["status"]:  # the user knows the bundle, not the folder that it arrived in
+        raise EdgevoiceError(f"{host}: {failure(done).replace(arrived, 'the bundle')}")
     try:
         return json.loads(done["output"])
     except ValueError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevoice import bundle
 from edgevoice.deploy import local
 from edgevoice.deploy.layout import Folder, refuse_place
-from edgevoice.deploy.lock import still
+from edgevoice.deploy.lock import saying_what_speaks
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.incoming import work_folder
 from edgevoice.pack.install import deploy_unpacked, explained
@@ -55,16 +54,8 @@ def update(root: str | Path, deploy: Deploy) -> Outcome:
         return _from_path(config, folder, work, deploy)
 
 
-@contextmanager
-def _saying_what_speaks(folder: Folder) -> Iterator[None]:
-    try:
-        yield
-    except EdgevoiceError as error:
-        raise EdgevoiceError(f"{error}; {still(folder)}") from None
-
-
 def _from_path(config: Config, folder: Folder, work: Path, deploy: Deploy) -> Outcome:
-    with _saying_what_speaks(folder):
+    with saying_what_speaks(folder):
         place = newer.find(Path(config.source))
     if not place.is_dir():
         return _from_pack(place, str(place), folder, work, deploy)
@@ -75,7 +66,7 @@ def _from_path(config: Config, folder: Folder, work: Path, deploy: Deploy) -> Ou
 
 def _from_address(config: Config, folder: Folder, work: Path, deploy: Deploy) -> Outcome:
     download = https.Download(work.parent)
-    with _saying_what_speaks(folder):
+    with saying_what_speaks(folder):
         reason = https.fetch(
             config.source,
             config.ca_file,

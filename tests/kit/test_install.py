@@ -100,6 +100,20 @@ def test_a_release_is_heard_and_started_with_its_runtime(kit: Path, tmp_path: Pa
     assert resolve(root).name == name_of(bundles[0])
 
 
+def test_what_a_runtime_deploys_by_itself_speaks_with_it(kit: Path, tmp_path: Path) -> None:
+    """Not with the newest runtime, which a rollback has left and which never heard it."""
+    root = tmp_path / "root"
+    later = fake_kit.make_kit(tmp_path / "later", mark="later")
+    for number, source in enumerate((kit, later)):
+        home = install.install(source, root)
+        assert install.deploy(root, home, make(tmp_path, f"v{number}", vocoder=number), []).returncode == 0
+    for words in (["rollback"], ["deploy", str(make(tmp_path, "v2", vocoder=2))]):
+        done = run(str(root / "bin/edgevoice"), *words, str(root))
+        assert done.returncode == 0, done.stderr
+    assert (root / "runtime").resolve() == home
+    assert install.current_home(root).name == install.read_lock(kit)[1]
+
+
 def test_only_what_nothing_needs_is_removed(installed: Path, kit: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(installed, root, symlinks=True)

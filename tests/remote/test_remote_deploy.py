@@ -17,6 +17,7 @@ from deploy.deploy_bundles import make, name_of
 from remote.conftest import Device
 from remote.fake_kit import NAME, make_kit
 from remote.sshd import Server
+from signing.signing_keys import make_key, public_of, signed
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import install
@@ -24,6 +25,7 @@ from edgevoice.remote import inspect
 from edgevoice.remote.deploy import Options, Outcome
 from edgevoice.remote.preflight import Unfit
 from edgevoice.remote.ssh import Session
+from edgevoice.signing.trust import trust
 
 SMALL_TARGET = """\
 id = "tiny"
@@ -191,6 +193,30 @@ class TestTheOldVoiceStays:
         flip(altered / file)
         with pytest.raises(EdgevoiceError, match="kit"):
             device.deploy(new, Options(kit=str(altered)))
+
+
+def test_a_device_with_a_key_takes_what_that_key_has_signed(device: Device, tmp_path: Path) -> None:
+    own, stranger = make_key(tmp_path / "own"), make_key(tmp_path / "stranger")
+    device.deploy(signed(tmp_path, "speaks", own, 1))
+    trust(device.root, public_of(own))
+    speaks = device.speaks()
+    altered = signed(tmp_path, "altered", own, 2, vocoder=1)
+    flip(altered / "manifest.json.sig")
+    refused = {
+        "is not signed": make(tmp_path, "unsigned", size=4000, vocoder=2),
+        "does not trust": signed(tmp_path, "strange", stranger, 2, vocoder=3),
+        "was altered after it was signed|is no Ed25519 signature": altered,
+        "has serial 0|has no serial": signed(tmp_path, "older", own, vocoder=4),
+    }
+    for message, bundle in refused.items():
+        with pytest.raises(
+            EdgevoiceError, match=f": the bundle .*({message}).*; release {speaks} still speaks"
+        ):
+            device.deploy(bundle)
+        assert device.speaks() == speaks
+    newer = signed(tmp_path, "newer", own, 2, vocoder=5)
+    assert set(device.deploy(newer).sent) == {"vocoder.fp32.onnx", "manifest.json", "manifest.json.sig"}
+    assert device.speaks() == name_of(newer)
 
 
 @pytest.mark.parametrize("file", ["encoder.fp32.onnx", "manifest.json"])
