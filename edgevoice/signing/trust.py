@@ -124,6 +124,7 @@ def _set(folder: Folder, keys: list[PublicKey], revoked: list[PublicKey], force:
     if not force:
         _refuse_to_mute(folder, ring, new)
     if not ring.in_use:
+        _note_what_speaks(folder, new)
         new.folder.chmod(0o755)
         os.rename(new.folder, ring.folder)
         bundle.sync_folder(folder.root)
@@ -145,6 +146,14 @@ def _refuse_to_mute(folder: Folder, old: Ring, new: Ring) -> None:
             f"release {name} speaks in {folder.root} and would not start again, for no key then trusted has "
             "signed it: deploy it signed by one first, or give --force"
         )
+
+
+def _note_what_speaks(folder: Folder, new: Ring) -> None:
+    """What came before the first key counts as seen, if that key has signed it."""
+    name = current_name(folder)
+    speaks = bundle.read(folder.release(name), verify=False) if name else None
+    if speaks and speaks.manifest.serial and _passes(new, speaks):
+        put(new.newest, f"{speaks.manifest.serial}\n".encode(), folder.staging)
 
 
 def _passes(ring: Ring, found: bundle.Bundle) -> bool:

@@ -205,6 +205,17 @@ def test_a_serial_counts_only_where_keys_vouch_for_it(tmp_path: Path, key: Path,
     put(signed(tmp_path, "two", key, 2, vocoder=2), root)
 
 
+def test_what_spoke_before_the_first_key_counts_as_seen(tmp_path: Path, key: Path, other_key: Path) -> None:
+    root = tmp_path / "free"
+    put(signed(tmp_path, "nine", key, 9), root)
+    trust(root, public_of(key))
+    refused(signed(tmp_path, "eight", key, 8, vocoder=1), root, "has serial 8 and .* has had 9")
+    strange = tmp_path / "strange"
+    put(signed(tmp_path, "seven", other_key, 7), strange)
+    trust(strange, public_of(key), force=True)
+    put(signed(tmp_path, "one", key, 1, vocoder=1), strange)
+
+
 def test_a_damaged_record_of_serials_is_named(root: Path, old: Path, tmp_path: Path, key: Path) -> None:
     (root / "keys" / "newest_serial").write_text("many")
     refused(signed(tmp_path, "new", key, 5, vocoder=1), root, "newest_serial holds no number")
