@@ -307,6 +307,17 @@ class TestTheServerIsNotAsItShouldBe:
         self.refused(ancient, new, tmp_path / "root", r"Python 3\.6\.9 is too old: edgevoice needs 3\.10")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; see test_ordinary_user.py")
+def test_a_folder_that_the_user_may_not_write_to(device: Device, old: Path, new: Path) -> None:
+    device.root.chmod(0o555)
+    try:
+        with pytest.raises(Unfit, match=r"may not write to .*nothing was sent"):
+            device.deploy(new)
+        assert device.speaks() == name_of(old)
+    finally:
+        device.root.chmod(0o755)
+
+
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 
 
