@@ -1,6 +1,6 @@
 """The Ansible role against three devices on the loopback: check mode, first and second run, a failing device.
 
-A run costs seconds, so there are five.
+A run costs seconds, so there are eight.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +20,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from deploy.deploy_bundles import content, make, name_of
-from fleet.hosts import Host, device, find_sshd, known_hosts
-from signing.signing_keys import make_key, public_of
+from fleet.hosts import Host, device, known_hosts
+from remote import fake_kit, sshd
+from serve.running import die_with_us
+from signing.signing_keys import make_key, public_of, signed
 
 from edgevoice import bundle
 from edgevoice.deploy.local import deploy, resolve
@@ -59,6 +60,7 @@ class Fleet:
                 env=self._environment(),
                 cwd=self.work,
                 start_new_session=True,
+                preexec_fn=die_with_us,
             )
             try:
                 status = process.wait(timeout=RUN_SECONDS)
@@ -118,8 +120,7 @@ class Played:
 def fleet(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     if not PLAYBOOK.exists():
         pytest.skip("ansible is not installed: pip install 'edgevoice[fleet]'")
-    if find_sshd() is None or shutil.which("ssh") is None:
-        pytest.skip("no sshd here: apt install openssh-server")
+    sshd.program()
     work = tmp_path_factory.mktemp("fleet")
     login, key = make_key(work / "login"), make_key(work / "voice-key")
     with contextlib.ExitStack() as running:
@@ -217,3 +218,29 @@ def test_a_private_key_is_refused_before_anything_is_sent(fleet: Fleet) -> None:
     assert f"{fleet.key} is no Ed25519 public key" in refused.said
     assert "PRIVATE" not in refused.said
     assert (three.home / "log").read_text() == before
+
+
+def test_a_bare_device_gets_its_runtime_from_the_pack(fleet: Fleet, tmp_path: Path) -> None:
+    """Nothing but Python is there, so a pack without a runtime is refused, by check mode too."""
+    root, limit = fleet.hosts[2].root("bare"), ("--limit", "three")
+    told = {
+        "edgevoice_command": "{{ edgevoice_root }}/bin/edgevoice",
+        "edgevoice_python": fake_kit.base_python(),
+        "edgevoice_trusted_keys": [str(fleet.key.with_suffix(".pub"))],
+    }
+    refused = fleet.play("bare", *limit, "--check", **told)
+    assert refused.status != 0
+    assert "the pack carries no runtime" in str(refused.report("three")["problem"])
+
+    one, two = (signed(tmp_path, f"voice{number}", fleet.key, number, vocoder=number) for number in (1, 2))
+    kit = fake_kit.make_kit(tmp_path / "kit", light=False)
+    first = fleet.play("bare", *limit, edgevoice_pack=str(pack(one, tmp_path / "one", kit).path), **told)
+    assert first.status == 0, first.said
+    assert first.recap("three")["changed"] == 3  # copy, install, trust
+    assert resolve(root).name == name_of(one)
+    assert [row.trusted for row in known(root)] == [True]
+
+    later = fleet.play("bare", *limit, edgevoice_pack=str(pack(two, tmp_path / "two").path), **told)
+    assert later.status == 0, later.said
+    assert later.report("three")["before"] == name_of(one)
+    assert resolve(root).name == name_of(two)

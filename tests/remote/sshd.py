@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from serve.running import die_with_us
 
 from edgevoice.remote.ssh import Ssh
 from edgevoice.remote.target import Host
@@ -26,7 +27,7 @@ Port {port}
 ListenAddress 127.0.0.1
 HostKey {home}/host_key
 PidFile none
-AuthorizedKeysFile {home}/user_key.pub
+AuthorizedKeysFile {login}.pub
 AuthenticationMethods publickey
 StrictModes no
 UsePAM no
@@ -83,16 +84,17 @@ def program() -> str:
 
 
 @contextlib.contextmanager
-def serve(home: Path, python: str, extra: str = "") -> Iterator[Server]:
-    """Run a server until the block ends. ``extra``: lines for its configuration."""
-    binary = program()
+def serve(home: Path, python: str, extra: str = "", login: Path | None = None) -> Iterator[Server]:
+    """Run a server until the block ends. ``extra``: lines for its configuration. ``login``: a key."""
+    binary, login = program(), login or home / "user_key"
     home.mkdir(parents=True, exist_ok=True)
-    for name in ("host_key", "user_key"):
-        make_key(home / name)
+    for key in (home / "host_key", login):
+        make_key(key)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     port = free_port()
-    (home / "config").write_text(CONFIG.format(port=port, home=home, extra=extra), encoding="utf-8")
+    config = CONFIG.format(port=port, home=home, login=login, extra=extra)
+    (home / "config").write_text(config, encoding="utf-8")
     (home / "known_hosts").write_text(
         f"[127.0.0.1]:{port} {(home / 'host_key.pub').read_text()}", encoding="utf-8"
     )
@@ -102,6 +104,7 @@ def serve(home: Path, python: str, extra: str = "") -> Iterator[Server]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=die_with_us,
     )
     try:
         await_banner(process, port, home / "log")

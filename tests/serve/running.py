@@ -88,7 +88,7 @@ def running(
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
-            preexec_fn=_die_with_us,
+            preexec_fn=die_with_us,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -104,8 +104,8 @@ def running(
         process.wait(LIMIT_SECONDS)
 
 
-def _die_with_us() -> None:
-    """A service must not outlive a test run that is killed."""
+def die_with_us() -> None:
+    """For ``preexec_fn``: a service must not outlive a test run that is killed."""
     set_death_signal = 1
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
