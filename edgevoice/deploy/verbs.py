@@ -107,7 +107,7 @@ def deploy(
 def _deploy_there(bundle: str, host: Host, ssh: Any, options: Any, dry_run: bool, as_json: bool) -> None:
     from edgevoice.remote.deploy import deploy as send
 
-    done = send(bundle, host, ssh, options, dry_run, _note)
+    done = send(bundle, host, ssh, options, dry_run, watching.note)
     if as_json:
         _print(done.to_dict())
         return
@@ -125,13 +125,13 @@ def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, watch: 
         keep=keep,
         watch=watch,
         allow_older=allow_older,
-        note=_note,
+        note=watching.note,
     )
     if as_json:
         _print(asdict(done))
         return
     if remark := choice.remark(bundles.read(done.release.path, verify=False).manifest):
-        _note(remark)
+        watching.note(remark)
     _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_copied(done)}")
 
 
@@ -252,10 +252,6 @@ def _ssh(port: int | None, options: list[str] | None, python: str) -> Any:
     from edgevoice.remote.ssh import Ssh
 
     return Ssh(tuple(options or ()), port, python)
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
 
 
 def _print(value: Any) -> None:

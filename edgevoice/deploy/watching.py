@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Optional
@@ -65,3 +66,8 @@ def words(wanted: Watch) -> list[str]:
     said += ["--restart", shlex.join(wanted.restart)] if wanted.restart else []
     said += ["--socket", str(wanted.socket)] if wanted.socket else []
     return said + (["--health", f"{wanted.seconds:g}"] if wanted.seconds != Watch.seconds else [])
+
+
+def note(text: str) -> None:
+    """Tell the user what speaks after an interruption."""
+    print(f"note: {text}", file=sys.stderr)

@@ -10,6 +10,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from edgevoice.deploy import watching
+from edgevoice.deploy.watching import Watch
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 PackArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The pack.")]
 
@@ -66,13 +69,24 @@ def install(
         bool,
         typer.Option("--allow-older", help="Also a signed bundle with a lower serial than one before it."),
     ] = False,
+    service: watching.Service = None,
+    health: watching.Health = Watch.seconds,
+    restart: watching.Restart = "",
+    socket: watching.Socket = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Install a pack's bundle into a folder, checked as `deploy` does."""
+    """Install a pack's bundle into a folder, checked as `deploy` does; a service that runs takes it up."""
     from edgevoice.deploy.health import deploy_with_service as deploy
     from edgevoice.pack.install import install as unpack
 
-    done = unpack(file, root, lambda found: deploy(found, root, keep=keep, allow_older=allow_older))
+    watch = watching.watch(service, restart, socket, health)
+    done = unpack(
+        file,
+        root,
+        lambda found: deploy(
+            found, root, watch=watch, keep=keep, allow_older=allow_older, note=watching.note
+        ),
+    )
     _print(asdict(done), as_json, f"{root} speaks with {done.release.voice} (release {done.release.name})")
 
 
