@@ -1,6 +1,8 @@
-"""Install a kit's runtime on a device that has Python and nothing else: one file, standard library only.
+"""Install a kit's runtime on a device that has Python and nothing else: standard library only.
 
     python3 KIT/install.py ROOT
+
+One file, though a long one, for it travels alone: in a kit, in a pack, and as text in an SSH session.
 
 ::
 
