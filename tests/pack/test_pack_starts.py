@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from deploy.deploy_bundles import make, name_of
 from remote import fake_kit
-from signing.signing_keys import make_key, public_of
+from signing.signing_keys import public_of, workshop_key
 
 from edgevoice import bundle
 from edgevoice.deploy.local import resolve
@@ -53,9 +53,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("ssh-keygen") is None:
-        pytest.skip("ssh-keygen is not installed")
-    return make_key(tmp_path_factory.mktemp("keys") / "own")
+    return workshop_key(tmp_path_factory)
 
 
 def start(file: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from signing.signing_keys import make_key
+from signing.signing_keys import make_key, workshop_key
 
 
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workshop's private key."""
-    if shutil.which("ssh-keygen") is None:
-        pytest.skip("ssh-keygen is not installed")
-    return make_key(tmp_path_factory.mktemp("keys") / "own")
+    return workshop_key(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

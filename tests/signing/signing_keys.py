@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from deploy.deploy_bundles import make
 
 from edgevoice.signing import public
 from edgevoice.signing.public import PublicKey
 from edgevoice.signing.sign import sign
+from edgevoice.signing.trust import trust
 
 
 def make_key(path: Path, kind: str = "ed25519", phrase: str = "") -> Path:
@@ -18,6 +21,20 @@ def make_key(path: Path, kind: str = "ed25519", phrase: str = "") -> Path:
     command = ["ssh-keygen", "-q", "-t", kind, "-N", phrase, "-C", f"{path.name}@workshop", "-f", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
     return path
+
+
+def workshop_key(factory: pytest.TempPathFactory) -> Path:
+    """For a fixture."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    return make_key(factory.mktemp("keys") / "own")
+
+
+def trusting(folder: Path, key: Path) -> Path:
+    """A device that trusts ``key`` and has no release yet."""
+    folder.mkdir()
+    trust(folder, public_of(key))
+    return folder
 
 
 def public_of(key: Path) -> PublicKey:

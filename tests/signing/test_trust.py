@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from deploy.deploy_bundles import content, make, name_of
-from signing.signing_keys import make_key, public_of, signed
+from signing.signing_keys import make_key, public_of, signed, trusting
 
 from edgevoice import bundle
 from edgevoice.deploy import local
@@ -28,10 +28,7 @@ def put(source: Path, root: Path, trial: bool = False, allow_older: bool = False
 @pytest.fixture
 def root(tmp_path: Path, key: Path) -> Path:
     """A device that trusts the workshop's key and has no release yet."""
-    folder = tmp_path / "device"
-    folder.mkdir()
-    trust(folder, public_of(key))
-    return folder
+    return trusting(tmp_path / "device", key)
 
 
 @pytest.fixture

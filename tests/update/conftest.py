@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from signing.signing_keys import make_key, public_of
+from deploy.deploy_bundles import content
+from signing.signing_keys import signed, trusting, workshop_key
 from update.https_server import Site, make_certificate, serving
 
-from edgevoice.signing.trust import trust
+from edgevoice.deploy import local
 
 
 @pytest.fixture(scope="session")
@@ -28,15 +29,23 @@ def site(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("ssh-keygen") is None:
-        pytest.skip("ssh-keygen is not installed")
-    return make_key(tmp_path_factory.mktemp("keys") / "own")
+    return workshop_key(tmp_path_factory)
 
 
 @pytest.fixture
 def root(tmp_path: Path, key: Path) -> Path:
-    """A device that trusts a key."""
-    folder = tmp_path / "device"
-    folder.mkdir()
-    trust(folder, public_of(key))
-    return folder
+    return trusting(tmp_path / "device", key)
+
+
+@pytest.fixture
+def one(tmp_path: Path, key: Path, root: Path) -> Path:
+    """A signed bundle with serial 1, which speaks."""
+    path = signed(tmp_path, "one", key, 1)
+    local.deploy(path, root, self_test=content)
+    return path
+
+
+@pytest.fixture
+def two(tmp_path: Path, key: Path) -> Path:
+    """A newer one."""
+    return signed(tmp_path, "two", key, 2, vocoder=1)

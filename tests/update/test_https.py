@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from deploy.deploy_bundles import content, name_of
-from signing.signing_keys import signed
 from update.https_server import Site, make_certificate, serving
 
 from edgevoice.deploy import local
@@ -34,18 +33,6 @@ def refusal(root: Path) -> str:
     assert "\n" not in str(refused.value)
     assert "still speaks" in str(refused.value)
     return str(refused.value)
-
-
-@pytest.fixture
-def one(tmp_path: Path, key: Path, root: Path) -> Path:
-    path = signed(tmp_path, "one", key, 1)
-    local.deploy(path, root, self_test=content)
-    return path
-
-
-@pytest.fixture
-def two(tmp_path: Path, key: Path) -> Path:
-    return signed(tmp_path, "two", key, 2, vocoder=1)
 
 
 @pytest.fixture

@@ -46,19 +46,6 @@ def stick(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def one(tmp_path: Path, key: Path, root: Path) -> Path:
-    """A signed bundle with serial 1, which speaks."""
-    path = signed(tmp_path, "one", key, 1)
-    local.deploy(path, root, self_test=content)
-    return path
-
-
-@pytest.fixture
-def two(tmp_path: Path, key: Path) -> Path:
-    return signed(tmp_path, "two", key, 2, vocoder=1)
-
-
 def test_updates_are_off_until_they_are_configured(root: Path, one: Path) -> None:
     assert "updates are off: write" in refusal(root)
 
