@@ -70,7 +70,7 @@ imports: $(VENV)/.dev
 
 # Rooms of the workstation, and tests of the project itself: the first need torch, the others any one Python.
 NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py \
-  remote/test_remote_moments.py
+  remote/test_remote_moments.py remote/test_ordinary_user.py
 
 test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
 	$(OLDEST)/bin/python -m pytest $(WORKERS) $(PYTEST_ARGS) \
