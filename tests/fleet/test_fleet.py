@@ -220,6 +220,7 @@ def test_a_private_key_is_refused_before_anything_is_sent(fleet: Fleet) -> None:
     assert (three.home / "log").read_text() == before
 
 
+@pytest.mark.timeout(600)  # three runs
 def test_a_bare_device_gets_its_runtime_from_the_pack(fleet: Fleet, tmp_path: Path) -> None:
     """Nothing but Python is there, so a pack without a runtime is refused, by check mode too."""
     root, limit = fleet.hosts[2].root("bare"), ("--limit", "three")

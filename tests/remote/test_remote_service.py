@@ -45,6 +45,7 @@ def runtime_of(pid: int) -> str:
     return Path(program).parents[1].name
 
 
+@pytest.mark.timeout(600)  # two runtimes, four deploys
 def test_it_takes_up_release_and_runtime_or_speaks_as_before(
     server: Server, scratch: Path, tiny_bundle: Path
 ) -> None:
