@@ -160,11 +160,11 @@ def _wait(folder: Folder, name: str, watch: Watch, before: _Taken | None) -> _Ta
         try:
             found = client.find(folder.root, watch.socket)
             state = client.status(found) if found else None
+            if found and state and state.instance != old and state.release != name:
+                state = client.reload(found, watch.start_seconds)  # it began before the switch, or says why
+                old = state.instance
         except (client.ServiceAbsent, client.ServiceIll) as error:
             found, state, reason = None, None, str(error)
-        if found and state and state.instance != old and state.release != name:
-            state = client.reload(found, watch.start_seconds)  # it began before the switch; or it says why
-            old = state.instance
         if found and state and state.release == name:
             return _Taken(found, state)
         time.sleep(POLL_SECONDS)
@@ -218,14 +218,26 @@ def _return(folder: Folder, watch: Watch) -> str:
     if back is None:
         return f"there is no earlier release to go back to: release {current_name(folder)} stays on trial"
     try:
-        found = _find(folder, watch)
-        if found is None or found.state.release != back.name:
-            # Nobody listens: without a command, only a supervisor can start it, and does so soon.
-            patience = watch if found or watch.restart else replace(watch, start_seconds=SUPERVISOR_SECONDS)
-            _take_up(folder, back.name, patience, found)
+        _take_up_again(folder, back.name, watch)
     except EdgevoiceError as error:
         return f"{_is_current(back.name)}: {error}"
     return f"release {back.name} speaks again"
+
+
+def _take_up_again(folder: Folder, name: str, watch: Watch) -> None:
+    """`_take_up`, of a service that may be dying of the new release at this very moment."""
+    try:
+        found = _find(folder, watch)
+    except EdgevoiceError:
+        found = None
+    if found and found.state.release == name:
+        return
+    # Nobody listens: without a command, only a supervisor can start it, and does so soon.
+    patient = watch if watch.restart else replace(watch, start_seconds=SUPERVISOR_SECONDS)
+    try:
+        _take_up(folder, name, watch if found else patient, found)
+    except (client.ServiceAbsent, client.ServiceIll):
+        _wait(folder, name, patient, found)
 
 
 def _is_current(name: str) -> str:

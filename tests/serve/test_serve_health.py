@@ -119,6 +119,25 @@ def test_a_service_that_dies_of_the_new_release_comes_up_with_the_old_one(
         assert service.say("Hello.")
 
 
+def test_a_service_that_breaks_off_while_it_is_asked_is_asked_again(
+    root: Path, two: Path, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies of the new release just when the way back begins."""
+    find, asked = health._find, []
+
+    def breaks_off(folder: Folder, watch: Watch) -> object:
+        asked.append(folder)
+        if len(asked) == 2:
+            raise EdgevoiceError("the service broke off")
+        return find(folder, watch)
+
+    monkeypatch.setattr(health, "_find", breaks_off)
+    with running(root, "--threads", 1, before=SILENT) as service:
+        assert reason(lambda: put(two, root)).endswith(f"; release {first} speaks again")
+        assert len(asked) == 2
+        assert service.status().release == first
+
+
 def test_a_service_that_dies_and_is_not_started_again_is_named(
     root: Path, two: Path, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
