@@ -159,7 +159,10 @@ class Labels:
         """The named fields of one utterance, whole."""
         entry = self.entries[index]
         shard = self._shard(entry.shard)
-        return {name: shard.get_tensor(f"{entry.number}.{name}") for name in fields}
+        try:
+            return {name: shard.get_tensor(f"{entry.number}.{name}") for name in fields}
+        except SafetensorError as error:
+            raise EdgevoiceError(f"{self.root} holds labels of another kind of teacher: {error}") from None
 
     def cut(self, index: int, field: str, start: int, stop: int) -> NDArray[Any]:
         """``field[..., start:stop]`` without reading the rest; the range must lie inside."""

@@ -176,3 +176,8 @@ def test_a_users_text_file(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\n")
     with pytest.raises(EdgevoiceError, match="no sentence"):
         source.from_file(tmp_path / "t.txt")
+
+
+def test_a_field_that_these_labels_do_not_hold_is_named(made: Path) -> None:
+    with pytest.raises(EdgevoiceError, match=r"labels of another kind of teacher: .*0\.style"):
+        Labels(made).read(0, ["style"])
