@@ -42,7 +42,7 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
     mark = ("bad", "failed the quality gate") if failed else ("good", "passed the quality gate")
     listed = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
     reasons = f"<ul>{listed}</ul>" if failed else ""
-    unknown = ", ".join(NAMES.get(name, name) for name in manifest.not_judged)
+    unknown = "; ".join(NAMES.get(name, name) for name in manifest.not_judged)
     unjudged = f'<p class="soft">Not judged: {escape(unknown)}.</p>' if unknown else ""
     sentence = (
         f"{voice.language}, {voice.sample_rate:,} Hz, for {manifest.provenance.target}, "
