@@ -61,7 +61,7 @@ class Against:
             found = judge.quality(self.run.draft, self.spoken, _engines(paths), groups)
             return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
 
-        key = [self.teacher.identity, self.run.draft.identity, self.run.corpus.against, groups, hashes]
+        key = [*self._key(self.run.corpus.against), groups, hashes]
         found = self.run.work.data(f"teacher.{name}.json", key, compared)
         return Heard({n: Interval(**f) for n, f in found["figures"].items()}, tuple(found["broken"]))
 
@@ -103,6 +103,9 @@ class Against:
     def _paths(self, files: Mapping[StageName, Path]) -> dict[StageName, Path]:
         return {stage: files.get(stage, self.run.draft.path(stage)) for stage in STAGES}
 
+    def _key(self, sentences: Sequence[str]) -> list[object]:
+        return [self.run.draft.identity, *self.teacher.key(sentences)]
+
     def _groups(self) -> list[str]:
         asked = [GROUPS[name] for name in self.run.recipe.student_gate if name in GROUPS]
         ready = available()
@@ -114,7 +117,7 @@ class Against:
         paths = self._paths(files)
         sentences = self.run.corpus.against[:TIMED]
         hashes = {stage: bundle.sha256(path) for stage, path in paths.items()}
-        key = [self.teacher.identity, self.run.draft.identity, sentences, hashes]
+        key = [*self._key(sentences), hashes]
 
         def timed() -> Any:
             rows = real_time_factors(self.teacher, self.run.draft, _engines(paths), sentences)

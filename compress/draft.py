@@ -33,7 +33,7 @@ WHOLE = manifest.Chunks(first=1 << 30, long=1 << 30)
 class Draft:
     """The voice in FP32 with its tables on disk, and the manifest's parts that no measurement changes.
 
-    ``identity``: a hash of all that its FP32 sound depends on, for the keys of what is made from it.
+    ``identity``: a hash of all that its FP32 sound depends on, but the sentences: see `key`.
     """
 
     staged: StagedVoice
@@ -42,6 +42,11 @@ class Draft:
     chunks: manifest.Chunks
     identity: str
     _engines: dict[StageName, Engine] = field(default_factory=dict)
+
+    def key(self, sentences: Sequence[str]) -> list[object]:
+        """What ``sentences`` said in FP32 depend on, their ids too: another espeak-ng may give others."""
+        ids = json.dumps([row.tolist() for row in self.ids(sentences)])
+        return [self.identity, list(sentences), hashlib.sha256(ids.encode()).hexdigest()]
 
     def path(self, stage: StageName) -> Path:
         return self.files[fp32_name(stage)]

@@ -88,7 +88,7 @@ class Measuring:
         return int(self.work.data(f"{stage}.arena.json", key, lambda: arena_bytes(path, feeds)))
 
     def _key(self) -> list[object]:
-        return [self.draft.identity, self.corpus.judging]
+        return self.draft.key(self.corpus.judging)
 
     def _material(self) -> dict[StageName, variants.Material]:
         spoken, corpus = self.spoken, self.corpus

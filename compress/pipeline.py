@@ -121,10 +121,9 @@ def _tell_what_goes(out: Path, say: Say) -> None:
 
 def _exactness(teacher: Draft, corpus: Corpus, work: Workspace) -> float:
     """The cut is checked on three sentences."""
-    key = [teacher.identity, corpus.judging]
-    return float(
-        work.data("exactness.json", key, lambda: verify.against_file(teacher, list(corpus.judging[:3])))
-    )
+    sentences = list(corpus.judging[:3])
+    key = teacher.key(sentences)
+    return float(work.data("exactness.json", key, lambda: verify.against_file(teacher, sentences)))
 
 
 def _chunked(run: Measuring) -> float:
@@ -136,7 +135,7 @@ def _chunked(run: Measuring) -> float:
 
 
 def _judged_on(run: Measuring) -> list[object]:
-    return [run.draft.identity, run.corpus.judging]
+    return run.draft.key(run.corpus.judging)
 
 
 def _keep_samples(run: Measuring, settled: Settled, against: Against | None, written: bundle.Bundle) -> None:

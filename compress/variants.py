@@ -111,8 +111,8 @@ class _Int8:
         self._work, self._form = work, form
         self._plain = draft.path(stage)
         self._name = f"{stage}.int8.cpu.onnx" if form == "cpu" else f"{stage}.int8.onnx"
-        sentences = [list(material.sentences), list(material.searching.sentences)]
-        self._key = [draft.identity, self._name, form, repr(settings), WINDOW, sentences]
+        said = [draft.key(material.sentences), draft.key(material.searching.sentences)]
+        self._key = [self._name, form, repr(settings), WINDOW, said]
 
     def make(self) -> Made:
         engine = "onnxruntime" if self._form == "cpu" else "tensorrt"

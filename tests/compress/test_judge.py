@@ -62,6 +62,17 @@ def test_durations_that_are_no_numbers_are_broken(draft: Draft, spoken: Spoken) 
     assert "sentence 2 has durations that are no numbers" in found.problems
 
 
+def test_another_front_end_makes_another_key(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are not used again where the same sentences have become other phonemes."""
+    before = draft.key(["One sentence."])
+    assert draft.key(["One sentence."]) == before != draft.key(["Another one."])
+    first, rest = draft.ids(["One sentence."])[0][:3], draft.ids(["One sentence."])[0][3:]
+    monkeypatch.setattr(Draft, "ids", lambda *_: [first, rest])
+    parted = draft.key(["One sentence."])
+    monkeypatch.setattr(Draft, "ids", lambda *_: [np.concatenate([first, rest])])
+    assert draft.key(["One sentence."]) == before != parted
+
+
 def test_other_stages_have_no_durations_to_judge(draft: Draft, spoken: Spoken) -> None:
     found = judge.quality(draft, spoken, {"vocoder": draft.stages().vocoder}, ["spectral"])
     assert "duration_total" not in found.figures
