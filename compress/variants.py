@@ -125,7 +125,9 @@ class _Int8:
             return self._made(path)
         except EdgevoiceError as error:
             path.unlink(missing_ok=True)
-            return {"operators": {}, "left": {}, "refused": str(error)}
+            # The reason travels in the manifest, where folders of this machine have no place.
+            why = str(error).replace(str(path), self._name).replace(str(self._plain), self._plain.name)
+            return {"operators": {}, "left": {}, "refused": why}
 
     def _made(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())

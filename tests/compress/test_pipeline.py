@@ -125,6 +125,9 @@ def test_a_gpu_target_gets_files_for_both_engines(tiny_voice: Path, quick: Recip
         "smallest",
     ]
     assert all(v.milliseconds is None for v in vocoder.variants if v.engine == "tensorrt")
+    reason = result.bundle.manifest.stages["encoder"].reason
+    assert "TensorRT would not take encoder.int8.onnx: " in reason
+    assert str(tmp_path) not in (result.bundle.path / bundle.MANIFEST).read_text()
 
 
 def test_many_speakers(tiny_multispeaker_voice: Path, quick: Recipe, tmp_path: Path) -> None:
