@@ -105,7 +105,10 @@ def read(bundle: str | Path) -> Samples | None:
 
 
 def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
-    """Speak ``texts`` from the bundle's own files: FP32 where they travel, and what it chose."""
+    """Speak ``texts`` from the bundle's own files: FP32 where they travel, and what it chose.
+
+    Files for TensorRT are not heard.
+    """
     voice = Voice.load(bundle.path, threads=1, verify=False)
     sounds: dict[str, list[Wave]] = {}
     plain = _single_precision(bundle)
@@ -113,7 +116,8 @@ def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
         chosen, voice.stages = voice.stages, plain
         sounds[REFERENCE] = [_say(voice, text) for text in texts]
         voice.stages = chosen
-    sounds[CHOSEN] = [_say(voice, text) for text in texts]
+    version = REFERENCE if _chose_single_precision(bundle) else CHOSEN
+    sounds[version] = [_say(voice, text) for text in texts]
     return Samples(voice.sample_rate, tuple(texts), sounds)
 
 
@@ -129,6 +133,8 @@ def _single_precision(bundle: Bundle) -> Stages | None:
         if not files:
             return None
         engines[name] = OnnxEngine(bundle.file(files[0]), 1)
-    if all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages):
-        return None
-    return Stages(bundle.manifest, **engines)
+    return None if _chose_single_precision(bundle) else Stages(bundle.manifest, **engines)
+
+
+def _chose_single_precision(bundle: Bundle) -> bool:
+    return all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages)

@@ -247,6 +247,10 @@ def test_samples_are_remade_from_the_bundles_own_files(made: Bundle):
     assert not np.array_equal(first, second)
 
 
+def test_a_bundle_that_chose_fp32_is_not_heard_as_its_smallest_files(tiny_bundle: Path):
+    assert list(remake(bundle.read(tiny_bundle), ["hello there."]).sounds) == ["fp32"]
+
+
 def test_the_verb_writes_the_page(made: Bundle, tmp_path: Path):
     app = typer.Typer()
     app.command("other")(lambda: None)
