@@ -58,7 +58,10 @@ def _spent(variants: Sequence[Variant]) -> str:
 
 def _closing(result: Result) -> list[str]:
     described, plan = result.bundle.manifest, result.plan
-    lines = ["ms per s: CPU milliseconds of one thread per second of audio, ONNX Runtime, this machine"]
+    lines = [
+        "ms per s: CPU milliseconds of one thread per second of audio, ONNX Runtime, this machine; whole "
+        "sentences (a device's chunks overlap, which costs more)"
+    ]
     if result.seeds_apart:
         lines.append(
             "log-mel L1, in nepers, for scale: the same sentences at another seed of noise, in FP32, are "
