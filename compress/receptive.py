@@ -9,6 +9,7 @@ from fractions import Fraction
 import onnx
 import onnx_graphsurgeon as gs
 
+from compress.timeaxis import Mixed, Place, after
 from edgevoice.errors import EdgevoiceError
 
 # Work on each time step alone (or on channels), as exported by torch for WaveNets and GAN vocoders.
@@ -37,22 +38,42 @@ class Reach:
 def context(model: onnx.ModelProto, source: str) -> int:
     """Frames that each side of a chunk of input ``source`` needs, from the convolutions on the way.
 
-    Raises `EdgevoiceError` where an operator mixes time in another way (attention, recurrence). Axes are not
-    followed: a mean or a slice over time passes, and `compress.verify.in_chunks` catches what it does.
+    Raises `EdgevoiceError` where an operator mixes time in another way (attention, recurrence, a mean or a
+    slice over time). Behind a Reshape the time axis is not known any more, and such a mean passes;
+    `compress.verify.in_chunks` catches what it does.
     """
     graph = gs.import_onnx(model)
     reach: dict[str, Reach] = {source: Reach(Fraction(0), Fraction(0), Fraction(1))}
+    places: dict[str, Place | None] = {source: _place(graph, source)}
     for node in graph.toposort().nodes:
         seen = [reach[tensor.name] for tensor in node.inputs if tensor.name in reach]
         if seen:
             if node.op == "MatMul" and len(seen) > 1:
                 raise _unbounded(node)  # every step against every step
-            result = _through(node, _widest(seen))
+            result, place = _through(node, _widest(seen)), _followed(node, places)
             reach.update({tensor.name: result for tensor in node.outputs})
+            places.update({tensor.name: place for tensor in node.outputs})
     ends = [reach[tensor.name] for tensor in graph.outputs if tensor.name in reach]
     if not ends:
         raise EdgevoiceError(f"no output of the graph depends on its input {source!r}")
     return max(max(math.floor(end.left), math.floor(end.right - 1 / end.rate) + 1) for end in ends)
+
+
+def _place(graph: gs.Graph, source: str) -> Place:
+    shape = next((tensor.shape for tensor in graph.inputs if tensor.name == source), None)
+    return Place(-1, len(shape) if shape else 3)
+
+
+def _followed(node: gs.Node, places: dict[str, Place | None]) -> Place | None:
+    seen = [
+        (number, place)
+        for number, tensor in enumerate(node.inputs)
+        if (place := places.get(tensor.name)) is not None
+    ]
+    try:
+        return after(node, seen) if seen else None
+    except Mixed:
+        raise _unbounded(node) from None
 
 
 def _widest(seen: list[Reach]) -> Reach:

@@ -144,6 +144,63 @@ def test_a_product_of_the_input_with_itself_is_refused() -> None:
         context(model(nodes, "y", []), "x")
 
 
+TURN = helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1])
+
+
+def numbers(name: str, *values: int) -> TensorProto:
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "passes"),
+    [
+        ("ReduceMean", ["x"], {"axes": [2]}, False),
+        ("ReduceMean", ["x"], {"axes": [-1]}, False),
+        ("ReduceMean", ["x"], {}, False),
+        ("ReduceMean", ["x"], {"axes": [1]}, True),
+        ("ReduceMean", ["turned"], {"axes": [1]}, False),
+        ("ReduceMean", ["turned"], {"axes": [-1]}, True),
+        ("LayerNormalization", ["x", "weight"], {}, False),
+        ("LayerNormalization", ["turned", "weight"], {}, True),
+        ("Concat", ["x", "x"], {"axis": 2}, False),
+        ("Concat", ["x", "x"], {"axis": 1}, True),
+        ("Slice", ["x", "zero", "one", "two"], {}, False),
+        ("Slice", ["x", "zero", "one", "one"], {}, True),
+        ("Slice", ["x", "zero", "one"], {}, True),
+        ("MatMul", ["x", "weight"], {}, False),
+        ("MatMul", ["turned", "weight"], {}, True),
+        ("MatMul", ["weight", "x"], {}, True),
+        ("MatMul", ["weight", "turned"], {}, False),
+        ("Add", ["x", "turned"], {}, False),
+        ("Add", ["x", "x"], {}, True),
+        ("Conv", ["turned", "weight"], {}, False),
+    ],
+)
+def test_time_is_followed_to_the_axis_that_an_operator_works_along(
+    op: str, inputs: list[str], attributes: dict[str, object], passes: bool
+) -> None:
+    weight = numpy_helper.from_array(np.ones((1, 1, 1), np.float32), "weight")
+    node = helper.make_node(op, inputs, ["y"], name="the_node", **attributes)
+    weights = [weight, numbers("zero", 0), numbers("one", 1), numbers("two", 2)]
+    made = model([TURN, node], "y", weights)
+    if passes:
+        assert context(made, "x") == 0
+    else:
+        with pytest.raises(EdgevoiceError, match=rf"the_node \({op}\) mixes time"):
+            context(made, "x")
+
+
+def test_time_is_followed_through_a_new_axis() -> None:
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "one"], ["y4"]),
+        helper.make_node("Transpose", ["y4"], ["t4"], perm=[0, 3, 1, 2]),
+        helper.make_node("Squeeze", ["t4", "two"], ["t3"]),
+        helper.make_node("ReduceMean", ["t3"], ["y"], name="the_node", axes=[1]),
+    ]
+    with pytest.raises(EdgevoiceError, match=r"the_node \(ReduceMean\) mixes time"):
+        context(model(nodes, "y", [numbers("one", 1), numbers("two", 2)]), "x")
+
+
 def test_an_input_that_nothing_depends_on_is_refused() -> None:
     with pytest.raises(EdgevoiceError, match="depends on its input 'z'"):
         context(chain([(3, 1, 1)]), "z")
