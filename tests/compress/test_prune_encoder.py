@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +16,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import onnxruntime as ort  # noqa: E402
-from voice_labels import voice_labels  # noqa: E402
 
 from calibration.quantize import quantize  # noqa: E402
 from compress import teachers  # noqa: E402
-from compress.distil import checkpoint  # noqa: E402
 from compress.distil.config import DistilConfig, EncoderStage, Schedule, from_table, recipe_key  # noqa: E402
 from compress.distil.tasks import make_task  # noqa: E402
-from compress.distil.tasks import pruned as pruned_tasks  # noqa: E402
 from compress.distil.tasks.base import blank  # noqa: E402
 from compress.distil.tasks.pruned import PrunedEncoderTask  # noqa: E402
-from compress.distil.train import train  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
 from compress.prune.importance import Fisher, thin  # noqa: E402
 from compress.prune.ratio import kept  # noqa: E402
@@ -39,25 +35,7 @@ SCHEDULE = Schedule(steps=6, items=4, rate=1e-3, warmup=2, save_every=2)
 STAGE = EncoderStage(keep=0.5, duration_width=8, duration_kernels=(3,), schedule=SCHEDULE)
 DATA_DEPENDENT = {"NonZero", "GatherND", "ScatterND", "Loop", "If", "Scan", "RandomNormalLike"}
 
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks this small lose more than they gain by sharing their work among threads."""
-    monkeypatch.setattr(pruned_tasks, "SAMPLES", 8)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def voice(tiny_voice: Path) -> StagedVoice:
-    return teachers.read(tiny_voice)
-
-
-@pytest.fixture(scope="module")
-def labels(voice: StagedVoice, tmp_path_factory: pytest.TempPathFactory) -> Labels:
-    return voice_labels(voice, tmp_path_factory.mktemp("labels"))
+pytestmark = pytest.mark.usefixtures("few_samples")
 
 
 def pruned(labels: Labels, voice: StagedVoice, **changed: Any) -> PrunedEncoderTask:
@@ -153,21 +131,9 @@ def test_the_least_worthy_channels_go(voice: StagedVoice, labels: Labels) -> Non
 
 
 def test_training_mends_it_and_an_interrupted_run_equals_a_whole_one(
-    voice: StagedVoice, labels: Labels, tmp_path: Path
+    voice: StagedVoice, labels: Labels, check_training: Callable[[Callable[[], Any]], None]
 ) -> None:
-    assert train(pruned(labels, voice), tmp_path / "whole") == 6
-    assert train(pruned(labels, voice), tmp_path / "parts", stop_at=3) == 3
-    assert train(pruned(labels, voice), tmp_path / "parts") == 6
-    whole, parts = checkpoint.load(tmp_path / "whole"), checkpoint.load(tmp_path / "parts")
-    assert whole is not None
-    assert parts is not None
-    for kind in ("student", "average"):
-        assert all(torch.equal(value, parts[kind][name]) for name, value in whole[kind].items())
-    task = pruned(labels, voice)
-    student, batch = task.student(), task.batch(500)
-    before = float(task.loss(student, batch, 0)[0].detach())
-    student.load_state_dict(whole["student"])
-    assert float(task.loss(student, batch, 0)[0].detach()) < before
+    check_training(lambda: pruned(labels, voice))
 
 
 def test_the_file_equals_the_network_and_nothing_in_it_depends_on_data(

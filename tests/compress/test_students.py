@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from compress.students.acoustic import Acoustic, AcousticConfig  # noqa: E402
+from compress.receptive import context  # noqa: E402
+from compress.students.acoustic import Acoustic, AcousticConfig, ContourAcoustic, ContourConfig  # noqa: E402
 from compress.students.encoder import Encoder, EncoderConfig  # noqa: E402
 from compress.students.export import export, signature  # noqa: E402
 from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig  # noqa: E402
@@ -23,6 +24,9 @@ STUDENTS = {
         VocoderConfig(latents=5, hop=16, n_fft=64, width=12, kernels=(3,), phase=4, speaker=3)
     ),
     "acoustic": lambda: Acoustic(AcousticConfig(latents=6, width=12, kernels=(5, 3))),
+    "contour acoustic": lambda: ContourAcoustic(
+        ContourConfig(hidden=6, latents=4, width=12, kernels=(5, 3), speaker=3)
+    ),
     "encoder": lambda: Encoder(
         EncoderConfig(
             symbols=9,
@@ -62,16 +66,17 @@ def test_the_file_equals_the_network_at_any_length(name: str) -> None:
             np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["vocoder", "driven vocoder", "acoustic"])
+@pytest.mark.parametrize("name", ["vocoder", "driven vocoder", "acoustic", "contour acoustic"])
 def test_the_stated_context_is_what_the_student_sees(name: str) -> None:
     student = made(name)
     inputs, _ = signature(student, 60)
-    stream = "frames" if name == "acoustic" else "latents"
+    stream = "frames" if "frames" in inputs else "latents"
     changed = {**inputs, stream: inputs[stream].clone()}
     changed[stream][:, :, 30] += 1.0
     with torch.no_grad():
         moved = (student(**inputs) - student(**changed)).abs().amax((0, 1)).nonzero().flatten()
     assert (int(moved.min()), int(moved.max())) == (30 - student.context, 30 + student.context)
+    assert context(export(student), stream) == student.context
 
 
 def test_the_host_turns_a_spectrum_into_the_sound_that_was_trained() -> None:
