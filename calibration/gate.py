@@ -97,6 +97,8 @@ def asks(thresholds: Thresholds, name: str) -> str:
         return ""
     if name in _LOSSES:
         return f"at most {limit:g} lost"
+    if name == "duration_total":
+        return f"at most {limit:g} either way"
     return f"at {'least' if name in _SMALLEST else 'most'} {limit:g}"
 
 

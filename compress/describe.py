@@ -65,13 +65,18 @@ def versions() -> dict[str, str]:
 
 @cache
 def made_by() -> dict[str, str]:
-    """What a result depends on beside its inputs: the versions, and edgevoice's own files as they are now."""
+    """What a result depends on beside its inputs: versions, this machine, edgevoice's files as they are."""
     digest = hashlib.sha256()
     for name in ("calibration", "compress", "edgevoice", "targets"):
         root = Path(str(files(name)))
         for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
             digest.update(f"{name}/{path.relative_to(root)}\0{bundle.sha256(path)}\n".encode())
-    return {**versions(), "source": digest.hexdigest()}
+    return {**versions(), "machine": _machine(), "source": digest.hexdigest()}
+
+
+def _machine() -> str:
+    machine = host.read()
+    return f"{machine.cpu.model}, {machine.machine}"
 
 
 def _stage(run: Measuring, stage: StageName, choice: Choice) -> manifest.Stage:
@@ -100,13 +105,12 @@ def _notes(run: Measuring, exactness: float) -> list[str]:
 
 
 def _provenance(run: Measuring, exactness: float) -> manifest.Provenance:
-    machine = host.read()
     return manifest.Provenance(
         teacher=run.draft.staged.sha256,
         recipe=run.recipe.name,
         recipe_sha256=run.recipe.sha256(),
         target=run.target.id,
-        host=f"{machine.cpu.model}, {machine.machine}",
+        host=_machine(),
         versions=versions(),
         notes=_notes(run, exactness),
     )

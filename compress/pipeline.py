@@ -122,7 +122,7 @@ def _tell_what_goes(out: Path, say: Say) -> None:
 def _exactness(teacher: Draft, corpus: Corpus, work: Workspace) -> float:
     """The cut is checked on three sentences."""
     sentences = list(corpus.judging[:3])
-    key = teacher.key(sentences)
+    key = [teacher.staged.sha256, *teacher.key(sentences)]
     return float(work.data("exactness.json", key, lambda: verify.against_file(teacher, sentences)))
 
 

@@ -10,11 +10,11 @@ class Failed(Exception):
     """One line that says how the process failed."""
 
 
-def output(*arguments: str, seconds: float) -> str:
-    """The standard output of `python ARGUMENTS`, without spaces around it.
+def number(*arguments: str, seconds: float) -> int:
+    """The whole number that `python ARGUMENTS` prints.
 
-    Raises `Failed` if the process does not end within ``seconds`` (it is stopped) or fails: with
-    the last line of its standard error, if it has one.
+    Raises `Failed` if it prints something else, does not end within ``seconds`` (it is stopped) or fails:
+    with the last line of its standard error, if it has one.
     """
     try:
         done = subprocess.run(
@@ -30,4 +30,7 @@ def output(*arguments: str, seconds: float) -> str:
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise Failed(lines[-1] if lines else f"the process ended with status {done.returncode}")
-    return done.stdout.strip()
+    try:
+        return int(done.stdout)
+    except ValueError:
+        raise Failed(f"the process answered {done.stdout[:60]!r} instead of a number") from None

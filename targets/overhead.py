@@ -57,7 +57,7 @@ def of(target: Target) -> Overhead:
 def measure() -> Overhead:
     """Reads what the libraries alone take here, about half of `CPU` (Linux only; a second or so)."""
     try:
-        kilobytes = int(child.output("-c", MEASURE, seconds=LIMIT_SECONDS))
+        kilobytes = child.number("-c", MEASURE, seconds=LIMIT_SECONDS)
     except child.Failed as error:
         raise TargetError(
             f"the runtime's memory cannot be read, it needs Linux and onnxruntime installed: {error}"
