@@ -117,6 +117,8 @@ CASES = {
         ("+49 30 123456", "plus four nine, three zero, one two three four five six"),
         ("+4930123456", "plus four nine three zero one two three four five six"),
         ("(030) 12345-67", "zero three zero, one two three four five, six seven"),
+        ("+25000000 euros", "plus twenty five million euros"),
+        ("(01) 234 items", "(zero one) two hundred thirty four items"),
         ("Call (030) 4567.", "Call zero three zero, four five six seven."),
         ("v2.0, 1.2.3", "version two point zero, one point two point three"),
         ("192.168.0.1", "one hundred ninety two dot one hundred sixty eight dot zero dot one"),
