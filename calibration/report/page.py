@@ -30,6 +30,7 @@ def page(bundle: Bundle, samples: Samples | None, plan: Plan | None) -> str:
         sections.listening(samples),
         tables.stages(manifest),
         sections.quality(manifest),
+        sections.student(manifest),
         figures.speed(manifest),
         figures.sensitivity(manifest, samples),
         figures.memory(plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from calibration.report import pictures, words
 from calibration.samples import TITLES, Samples
 from edgevoice.bundle import Bundle
-from edgevoice.manifest import STAGES, Manifest, Stage, Variant
+from edgevoice.manifest import STAGES, Manifest, Measure, Stage, Variant
 from targets import Plan
 
 MIB = 1 << 20
@@ -153,11 +153,6 @@ def _change(first: Any, second: Any, rate: int, title: str) -> str:
 def quality(manifest: Manifest) -> str:
     if not manifest.quality:
         return section("Quality", "<p>All stages are FP32, so nothing changed.</p>")
-    rows = "".join(
-        f"<tr><td>{escape(NAMES.get(name, name))}</td><td>{f.mean:.3f}</td>"
-        f"<td>{f.low:.3f} to {f.high:.3f}</td><td>{f.n}</td></tr>"
-        for name, f in manifest.quality.items()
-    )
     count = max(figure.n for figure in manifest.quality.values())
     small = (
         f" Judged on {count} sentences: enough to catch damage, too few to rank versions that are close."
@@ -169,12 +164,38 @@ def quality(manifest: Manifest) -> str:
         f"The voice with the smallest files that travel, against {against}, paired over sentences, with 95% "
         f"bootstrap intervals.{small}"
     )
-    top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
     return section(
         "Quality of the whole voice",
-        f'<p>{escape(note)}</p><div class="scroll"><table>{top}{rows}</table></div>'
-        + words.meanings(manifest.quality, NAMES),
+        f"<p>{escape(note)}</p>{_measures(manifest.quality)}{words.meanings(manifest.quality, NAMES)}",
     )
+
+
+def student(manifest: Manifest) -> str:
+    """Empty where no stage is a student."""
+    found = manifest.against_teacher
+    if found is None:
+        return ""
+    speed = found.speed["teacher_by_student"]
+    note = (
+        f"At the teacher's durations and noise, on sentences that neither was trained on. All stages in "
+        f"chunks, with these files: {speed.mean:.1f} times as fast as the teacher's ({speed.low:.1f} to "
+        f"{speed.high:.1f})."
+    )
+    return section(
+        "The student against its teacher",
+        f"<p>{escape(note)}</p><h3>With the smallest files that travel</h3>{_measures(found.shipped)}"
+        f"<h3>In FP32</h3>{_measures(found.student)}",
+    )
+
+
+def _measures(figures: Mapping[str, Measure]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(NAMES.get(name, name))}</td><td>{f.mean:.3f}</td>"
+        f"<td>{f.low:.3f} to {f.high:.3f}</td><td>{f.n}</td></tr>"
+        for name, f in figures.items()
+    )
+    top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
+    return f'<div class="scroll"><table>{top}{rows}</table></div>'
 
 
 def provenance(bundle: Bundle, samples: Samples | None) -> str:

@@ -355,3 +355,13 @@ def test_sounds_are_flac_that_plays_back():
     again, rate = soundfile.read(io.BytesIO(data))
     assert rate == 16000
     assert np.abs(again - sound).max() < 1e-4
+
+
+def test_a_student_is_shown_against_its_teacher(tiny_bundle: Path) -> None:
+    plain = bundle.read(tiny_bundle).manifest
+    assert sections.student(plain) == ""
+    far, near, ratio = (manifest.Measure(mean, mean, mean, 50, "teacher") for mean in (0.356, 0.321, 7.4))
+    found = manifest.AgainstTeacher({"log_mel_l1": near}, {"log_mel_l1": far}, {"teacher_by_student": ratio})
+    shown = sections.student(msgspec.structs.replace(plain, against_teacher=found))
+    assert shown.index("<td>0.356</td>") < shown.index("<td>0.321</td>")
+    assert "7.4 times as fast" in shown
