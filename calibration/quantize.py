@@ -228,7 +228,7 @@ def _write(
     graph.drop_unused(model)
     tensorrt = form.startswith("tensorrt")
     if tensorrt and check:
-        preflight.require(model, Path(out_path).name.removeprefix(".partial."))
+        preflight.require(model, str(out_path))
     temporary = Path(out_path).with_name(f".{Path(out_path).name}.unchecked")
     size = graph.save(model, temporary)
     try:

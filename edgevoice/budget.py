@@ -33,7 +33,7 @@ def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:
     """
     stage = manifest.stages[name]
     if target.engine == "onnxruntime":
-        return next(variant for variant in stage.variants if variant.file == stage.chosen)
+        return stage.speaks
     readable = [variant for variant in stage.variants if variant.engine in ("any", target.engine)]
     if not readable:
         raise EdgevoiceError(
