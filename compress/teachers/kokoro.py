@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from compress.teachers.base import Utterance, to_int16
 from compress.teachers.staged import session
 from edgevoice.errors import EdgevoiceError
-from edgevoice.text import TextTable, phonemizer
+from edgevoice.text import TextTable, normalise, phonemizer
 
 SAMPLE_RATE, HOP = 24_000, 300
+LANGUAGE = "en-us"
+FRONT_END = "lexicon"
+"""What a device has without espeak-ng; the two give the same phonemes for most words."""
 FRAMES_PER_UNIT = 2
 """Kokoro counts durations in units of two of its decoder's frames."""
 FULL_SCALE = 2.0
@@ -155,7 +158,7 @@ class KokoroTeacher:
         model: bytes,
         voices: Mapping[str, NDArray[np.float32]],
         vocabulary: Mapping[str, int],
-        front_end: str = "espeak",
+        front_end: str = FRONT_END,
     ) -> None:
         self.noise: dict[str, tuple[int, float]] = {}
         cut = Cut(onnx.load_from_string(model))
@@ -165,7 +168,7 @@ class KokoroTeacher:
             name: np.asarray(rows, np.float32).reshape(len(rows), -1) for name, rows in voices.items()
         }
         self.table = kokoro_table(vocabulary)
-        self._phonemizer = phonemizer(front_end, "en-us")
+        self._phonemizer = phonemizer(front_end, LANGUAGE)
         digest = hashlib.sha256(model)
         for rows in self._voices.values():
             digest.update(rows.tobytes())
@@ -173,7 +176,7 @@ class KokoroTeacher:
         self.identity = digest.hexdigest()
 
     def phonemes(self, text: str) -> NDArray[np.int64]:
-        ids, _ = self.table.encode(self._phonemizer.phonemize(text))
+        ids, _ = self.table.encode(self._phonemizer.phonemize(normalise(text, LANGUAGE)))
         return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
 
     def style(self, weights: Mapping[str, float], phonemes: int) -> NDArray[np.float32]:
@@ -265,12 +268,12 @@ def packaged() -> tuple[bytes, dict[str, NDArray[np.float32]], dict[str, int]]:
     return model, voices, vocabulary
 
 
-def kokoro_teacher(front_end: str = "espeak") -> KokoroTeacher:
+def kokoro_teacher(front_end: str = FRONT_END) -> KokoroTeacher:
     """The teacher made of the packaged files."""
     return KokoroTeacher(*packaged(), front_end=front_end)
 
 
-def from_folder(folder: Path, front_end: str = "espeak") -> KokoroTeacher:
+def from_folder(folder: Path, front_end: str = FRONT_END) -> KokoroTeacher:
     """A user's own export: ``model.onnx``, ``voices.npz`` ([n,1,256] each), ``vocab.json`` in one folder."""
     try:
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compress.staged import StagedVoice
 from compress.teachers.base import Utterance, normal, to_int16
-from edgevoice.text import phonemizer
+from edgevoice.text import normalise, phonemizer
 
 MAX_PHONEMES = 500
 DURATION_NOISE, FRAME_NOISE = 0, 1
@@ -52,7 +52,8 @@ class StagedTeacher:
         return voice.sha256, voice.text.phonemizers[0], voice.text.language, noise, MAX_PHONEMES
 
     def phonemes(self, text: str) -> NDArray[np.int64]:
-        ids, _ = self._voice.table.encode(self._phonemizer.phonemize(text))
+        words = normalise(text, self._voice.text.language)
+        ids, _ = self._voice.table.encode(self._phonemizer.phonemize(words))
         return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
 
     def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
