@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,13 @@ import pytest
 
 if TYPE_CHECKING:
     from compress.staged import StagedVoice
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """What a test draws from torch is the same in every run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture
