@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def compress(
-    voice: Annotated[Path, typer.Argument(help="A Piper voice, NAME.onnx with NAME.onnx.json beside it.")],
+    voice: Annotated[
+        Path, typer.Argument(help="A Piper voice, NAME.onnx with NAME.onnx.json beside it, or kokoro.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.")],
     target: Annotated[
         str, typer.Option("--target", help="A device of `edgevoice targets`, or a file.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.corpus import Corpus
+from compress.distil.config import DistilConfig
 from compress.recipe import Recipe
 from compress.staged import StagedStage, StagedVoice
 from edgevoice import install, manifest
@@ -48,8 +49,15 @@ class Origin:
 
 
 def refuse_unfit(voice: StagedVoice, recipe: Recipe) -> None:
-    """Refuse a voice that the recipe's students cannot be of."""
+    """Refuse a voice that the recipe's students cannot be of, or that speaks through students only."""
     config = recipe.students()
+    driven = config is not None and bool(config.vocoder and config.vocoder.harmonics)
+    if voice.phase is not None:
+        if not driven:
+            raise EdgevoiceError(
+                f"{voice.name} cannot speak in chunks, but students of it can: use --recipe distill-kokoro"
+            )
+        return
     if config is None:
         return
     if voice.speakers is not None:
@@ -57,9 +65,7 @@ def refuse_unfit(voice: StagedVoice, recipe: Recipe) -> None:
             f"{voice.name} has {len(voice.speakers)} speakers: students are made of voices with one so far;"
             " use --recipe quantize"
         )
-    driven = config.vocoder is not None and config.vocoder.harmonics
-    reduced = config.acoustic is not None and config.acoustic.latents
-    if (driven or reduced) and voice.phase is None:
+    if driven or (config.acoustic is not None and config.acoustic.latents):
         raise EdgevoiceError(
             f"recipe {recipe.name} is for a voice with a sine source, which {voice.name} has not"
         )
@@ -91,13 +97,16 @@ def student_of(
             origin.as_trained,
             say,
         )
-    return _replaced(voice, stages)
+    return _replaced(voice, config, stages)
 
 
-def _replaced(voice: StagedVoice, stages: dict[StageName, StagedStage]) -> StagedVoice:
-    spectrum = voice.spectrum
+def _replaced(voice: StagedVoice, config: DistilConfig, stages: dict[StageName, StagedStage]) -> StagedVoice:
+    spectrum, phase = voice.spectrum, voice.phase
     if "vocoder" in stages:
         rows = {tensor.name: tensor for tensor in stages["vocoder"].model.graph.output}.get("spectrum")
         wide = rows.type.tensor_type.shape.dim[1].dim_value if rows is not None else 0
         spectrum = manifest.Spectrum(wide - 2) if wide else None
-    return replace(voice, stages={**voice.stages, **stages}, spectrum=spectrum)
+    if config.vocoder is not None and config.vocoder.harmonics and config.acoustic is not None:
+        components = config.acoustic.latents
+        phase = manifest.Phase(config.vocoder.harmonics, f0=components, voicing=components + 1)
+    return replace(voice, stages={**voice.stages, **stages}, spectrum=spectrum, phase=phase, chunked=True)

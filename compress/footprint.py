@@ -19,9 +19,7 @@ def arena_bytes(model: Path, feeds: Feeds) -> int:
     """How much resident memory grew when ``model`` ran once on ``feeds`` after loading, in a new process."""
     shapes = {name: [str(values.dtype), list(values.shape)] for name, values in feeds.items()}
     try:
-        return child.number(
-            "-m", "compress.footprint", str(model), json.dumps(shapes), seconds=LIMIT_SECONDS
-        )
+        return child.number("-m", "compress.footprint", str(model), json.dumps(shapes), seconds=LIMIT_SECONDS)
     except child.Failed as error:
         raise EdgevoiceError(f"cannot measure the memory of {model}: {error}") from None
 

@@ -75,9 +75,7 @@ def quality(
     if forced is None:
         return replace(found, problems=problems)
     timed = durations(spoken.durations, forced.own)
-    return replace(
-        found, figures={**found.figures, **timed.figures}, problems=[*problems, *timed.problems]
-    )
+    return replace(found, figures={**found.figures, **timed.figures}, problems=[*problems, *timed.problems])
 
 
 def durations(theirs: Sequence[Float], ours: Sequence[Float]) -> Comparison:

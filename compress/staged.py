@@ -32,7 +32,8 @@ class StagedStage:
 class StagedVoice:
     """What a teacher is made of. ``speakers``: f32 [number, width], rows for the `speaker` input, or None.
 
-    ``pace``: what the encoder's durations were multiplied by, as the voice's own settings ask.
+    ``pace``: what the encoder's durations were multiplied by, as the voice's own settings ask. ``chunked``:
+    whether chunks of it equal the whole; a voice that does not speaks through students only.
     """
 
     name: str
@@ -51,3 +52,4 @@ class StagedVoice:
     phase: manifest.Phase | None = None
     source: Path | None = None
     pace: float = 1.0
+    chunked: bool = True

@@ -148,9 +148,7 @@ def _replace(old: gs.Variable, new: gs.Tensor) -> None:
     old.outputs.clear()
 
 
-def finish(
-    graph: gs.Graph, inputs: list[gs.Variable], outputs: list[Output]
-) -> onnx.ModelProto:
+def finish(graph: gs.Graph, inputs: list[gs.Variable], outputs: list[Output]) -> onnx.ModelProto:
     """The part of ``graph`` between the inputs and outputs; a `speaker` input is kept where it is used."""
     graph.outputs = [retype(tensor, tensor.name, np.float32, shape) for tensor, shape in outputs]
     speakers = [tensor for tensor in graph.tensors().values() if tensor.name == "speaker"]

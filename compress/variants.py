@@ -145,9 +145,7 @@ class _Int8:
 
     def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
         method = self._settings.method
-        return quantize(
-            self._plain, path, form=self._form, method=method, exclude=exclude, histograms=ranges
-        )
+        return quantize(self._plain, path, form=self._form, method=method, exclude=exclude, histograms=ranges)
 
     def _search(self, ranges: Mapping[str, Histogram]) -> Sensitivity:
         return search(

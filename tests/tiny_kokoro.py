@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import numpy_helper, parser
 
-CHANNELS, SYMBOLS, STYLE = 6, 20, 4
-VOCABULARY = {symbol: number for number, symbol in enumerate("abdefhijklmnprstuvw", start=1)}
+CHANNELS, SYMBOLS, STYLE = 6, 80, 4
+LETTERS = "abdefhijklmnprstuvwzgɡɹɾɑɔəɛɜɪʊʌʃʒθðŋæᵻʧʤAIWOYˈˌ ,.?!;:—"
+VOCABULARY = {symbol: number for number, symbol in enumerate(LETTERS, start=1)}
 
 TEXT = """
 <ir_version: 9, opset_import: ["" : 17]>
@@ -19,7 +23,7 @@ tiny (int64[1,n] tokens, float[1,4] style, float[1] speed) => (float[samples] au
   row = Constant<value: tensor = int64[2] {1, -1}>()
   twice = Constant<value: tensor = int64[3] {1, 1, 2}>()
   least = Constant<value: tensor = float {1.0}>()
-  scale = Constant<value: tensor = float[3] {1.0, 1.0, 4.0}>()
+  scale = Constant<value: tensor = float[3] {1.0, 1.0, 300.0}>()
   start = Constant<value: tensor = int64 {0}>()
   step = Constant<value: tensor = int64 {1}>()
   prosody = Gather(table, tokens)
@@ -57,7 +61,7 @@ tiny (int64[1,n] tokens, float[1,4] style, float[1] speed) => (float[samples] au
   joined = Concat<axis = 1>(asr, f0_half, energy_half)
   doubled = ConvTranspose<group = 8, strides = [2], kernel_shape = [2]>(joined, pool)
   active = LeakyRelu(doubled)
-  raised = ConvTranspose<strides = [4], kernel_shape = [4]>(active, up)
+  raised = ConvTranspose<strides = [300], kernel_shape = [300]>(active, up)
   source = Resize<mode = "nearest">(f0_row, , scale)
   sine = Sin(source)
   mixed = Add(raised, sine)
@@ -75,7 +79,7 @@ def tiny_kokoro() -> onnx.ModelProto:
         "table": rng.standard_normal((SYMBOLS, CHANNELS)) * 0.5,
         "point": np.ones((1, 1, 1)),
         "pool": rng.standard_normal((CHANNELS + 2, 1, 2)),
-        "up": rng.standard_normal((CHANNELS + 2, 1, 4)) * 0.1,
+        "up": rng.standard_normal((CHANNELS + 2, 1, 300)) * 0.02,
     }
     for name, value in tensors.items():
         model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
@@ -86,4 +90,13 @@ def tiny_kokoro() -> onnx.ModelProto:
 
 def voices() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
-    return {name: rng.random((8, 1, STYLE)).astype(np.float32) for name in ("jm_kumo", "ann", "bob")}
+    return {name: rng.random((40, 1, STYLE)).astype(np.float32) for name in ("jm_kumo", "ann", "bob")}
+
+
+def folder_of_one(folder: Path) -> Path:
+    """A user's own export, as `compress.teachers` reads it."""
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(tiny_kokoro().SerializeToString())
+    (folder / "vocab.json").write_text(json.dumps({"vocab": VOCABULARY}))
+    np.savez(folder / "voices.npz", **voices())  # type: ignore[arg-type]
+    return folder

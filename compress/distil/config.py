@@ -181,6 +181,19 @@ def recipe_key(stage: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def training_key(config: DistilConfig, stage: str) -> str:
+    """`recipe_key` of all tables that shape a run: a student of Kokoro's depends on more than its own."""
+    if stage == "text":
+        return _joint(recipe_key(config.acoustic), recipe_key(config.encoder))
+    if stage == "vocoder" and config.vocoder and config.vocoder.harmonics:
+        return _joint(recipe_key(config.vocoder), config.acoustic.latents if config.acoustic else 0)
+    return recipe_key(getattr(config, stage))
+
+
+def _joint(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in values.items():

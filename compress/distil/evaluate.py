@@ -41,8 +41,7 @@ def evaluate(
     from compress.distil.tasks import make_task
     from compress.labels.store import Labels
     from compress.labels.teacher import require_teacher
-    from compress.teachers import read
-    from compress.teachers.staged import StagedTeacher
+    from compress.teachers import maker_of, read
 
     config, seen, said = read_recipe(recipe), Labels(labels), Labels(reference)
     voice = read(teacher) if teacher else None
@@ -50,7 +49,7 @@ def evaluate(
     tasks = {stage: make_task(config, stage, seen, voice, run) for stage, run in runs.items()}
     found = {stage: trained.from_run(task, stage, runs[stage]) for stage, task in tasks.items()}
     if voice is not None:
-        require_teacher(said, StagedTeacher(voice))
+        require_teacher(said, maker_of(voice)())
     students = {one.stage: one.student for one in found.values()}
     chain = make_chain(students, said, voice, getattr(tasks.get("vocoder"), "basis", None))
     numbers = range(min(count, len(said)))

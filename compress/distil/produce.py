@@ -11,16 +11,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import cast
+
+import onnx
+from torch import nn
 
 from compress.distil import checkpoint, trained, weights
-from compress.distil.config import DistilConfig, recipe_key
+from compress.distil.config import DistilConfig, training_key
 from compress.distil.tasks import finish, make_task
 from compress.distil.tasks.base import Task
+from compress.distil.tasks.kokoro import TextSide
 from compress.distil.train import train
 from compress.distil.trained import Trained
 from compress.labels.make import label
@@ -29,7 +33,7 @@ from compress.labels.teacher import require_teacher
 from compress.receptive import context
 from compress.staged import StagedStage, StagedVoice
 from compress.students.export import export
-from compress.teachers.staged import StagedTeacher, piper_teacher
+from compress.teachers import maker_of
 from compress.texts import source
 from compress.workspace import lock
 from edgevoice import manifest
@@ -38,7 +42,7 @@ from edgevoice.manifest import StageName
 
 Say = Callable[[str], None]
 
-TRAINED_FIRST: tuple[StageName, ...] = ("vocoder", "acoustic", "encoder")
+TRAINED_FIRST = ("vocoder", "acoustic", "encoder")
 STREAMS: dict[StageName, str] = {"acoustic": "frames", "vocoder": "latents"}
 
 
@@ -57,13 +61,13 @@ def from_training(
     """
     if as_trained:
         labels = Labels(folder / "labels")
-        require_teacher(labels, StagedTeacher(voice))
+        require_teacher(labels, maker_of(voice)())
         return _exported(voice, _read(voice, config, labels, folder))
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, "training is at work in", "--training"):
         say(f"labelling {sentences} sentences into {folder / 'labels'}")
         labels = _labels(voice, folder / "labels", texts, sentences)
-        for stage in _stages(config):
+        for stage in _trainings(config):
             _train(make_task(config, stage, labels, voice), stage, folder / stage, say)
         if config.finish is not None:
             finish.gather(config, labels, folder, folder / "finish", voice)
@@ -75,12 +79,12 @@ def from_training(
 def from_weights(voice: StagedVoice, config: DistilConfig, folder: Path) -> dict[StageName, StagedStage]:
     """Students from the files that `compress.distil.weights` keeps, ``folder/STAGE.safetensors``."""
     found = {}
-    for stage in _stages(config):
+    for stage in _trainings(config):
         path = folder / f"{stage}{weights.SUFFIX}"
         if not path.is_file():
             raise EdgevoiceError(f"{path} does not exist: the recipe makes a student of the {stage}")
         found[stage] = weights.read(path, stage)
-        wanted, kept = recipe_key(getattr(config, stage)), found[stage].card
+        wanted, kept = training_key(config, stage), found[stage].card
         if kept.recipe != wanted:
             raise EdgevoiceError(
                 f"{path} was trained by another recipe ({kept.recipe[:12]}, not {wanted[:12]}): name that one"
@@ -90,8 +94,11 @@ def from_weights(voice: StagedVoice, config: DistilConfig, folder: Path) -> dict
     return _exported(voice, found)
 
 
-def _stages(config: DistilConfig) -> list[StageName]:
-    return [stage for stage in TRAINED_FIRST if getattr(config, stage) is not None]
+def _trainings(config: DistilConfig) -> list[str]:
+    """The runs that make the recipe's students: where a sine source drives them, the text side is one."""
+    stages = [stage for stage in TRAINED_FIRST if getattr(config, stage) is not None]
+    driven = config.vocoder is not None and config.vocoder.harmonics
+    return ["vocoder", "text"] if driven else stages
 
 
 def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, sentences: int) -> Labels:
@@ -101,8 +108,7 @@ def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, sen
     else:
         chosen = texts[:sentences]
         name = hashlib.sha256("\n".join(chosen).encode()).hexdigest()
-    assert voice.source is not None
-    label(partial(piper_teacher, voice.source), chosen, name, folder, len(os.sched_getaffinity(0)))
+    label(maker_of(voice), chosen, name, folder, len(os.sched_getaffinity(0)))
     return Labels(folder)
 
 
@@ -134,11 +140,11 @@ def _asked_to_stop() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _read(voice: StagedVoice, config: DistilConfig, labels: Labels, folder: Path) -> dict[StageName, Trained]:
+def _read(voice: StagedVoice, config: DistilConfig, labels: Labels, folder: Path) -> dict[str, Trained]:
     """The stages' students; the vocoder's is the finished one, once its finish has begun."""
     found = {
         stage: trained.from_run(make_task(config, stage, labels, voice), stage, folder / stage)
-        for stage in _stages(config)
+        for stage in _trainings(config)
     }
     ended = folder / "finish"
     if config.finish is not None and (ended / checkpoint.NAME).exists():
@@ -148,25 +154,46 @@ def _read(voice: StagedVoice, config: DistilConfig, labels: Labels, folder: Path
     return found
 
 
-def _exported(voice: StagedVoice, students: dict[StageName, Trained]) -> dict[StageName, StagedStage]:
-    return {stage: _staged(voice, stage, student) for stage, student in students.items()}
+def _exported(voice: StagedVoice, students: dict[str, Trained]) -> dict[StageName, StagedStage]:
+    """A text side is an encoder and an acoustic model."""
+    parts: dict[StageName, tuple[nn.Module, trained.Card]] = {}
+    for stage, kept in students.items():
+        if isinstance(kept.student, TextSide):
+            parts["encoder"] = kept.student.encoder, kept.card
+            parts["acoustic"] = kept.student.acoustic, kept.card
+        else:
+            parts[cast(StageName, stage)] = kept.student, kept.card
+    models = {stage: export(student) for stage, (student, _) in parts.items()}
+    _refuse_other(voice, models)
+    return {stage: _staged(voice, stage, models[stage], card) for stage, (_, card) in parts.items()}
 
 
-def _staged(voice: StagedVoice, stage: StageName, kept: Trained) -> StagedStage:
-    model, theirs = export(kept.student), voice.stages[stage]
-    for ours in model.graph.input:
-        other = next((tensor for tensor in theirs.model.graph.input if tensor.name == ours.name), None)
-        if other is None or _channels(ours) != _channels(other):
-            raise EdgevoiceError(
-                f"the {stage} student is of another voice than {voice.name}: their {ours.name} differ"
-            )
+def _refuse_other(voice: StagedVoice, models: Mapping[StageName, onnx.ModelProto]) -> None:
+    """What goes into a student must be as wide as what goes into the teacher's stage.
+
+    But for the tensors between the students of a voice with a sine source, which are their own.
+    """
+    own = (*STREAMS.values(), "phase", "speaker") if voice.phase is not None else ()
+    for stage, model in models.items():
+        theirs = {tensor.name: tensor for tensor in voice.stages[stage].model.graph.input}
+        for ours in model.graph.input:
+            other = theirs.get(ours.name)
+            if ours.name in own:
+                continue
+            if other is None or _channels(ours) != _channels(other):
+                raise EdgevoiceError(
+                    f"the {stage} student is of another voice than {voice.name}: their {ours.name} differ"
+                )
+
+
+def _staged(voice: StagedVoice, stage: StageName, model: onnx.ModelProto, card: trained.Card) -> StagedStage:
+    theirs = voice.stages[stage]
     names = [tensor.name for tensor in model.graph.input]
-    card = kept.card
     return StagedStage(
         model,
         context(model, STREAMS[stage]) if stage in STREAMS else 0,
         theirs.noise if "noise" in names else None,
-        tuple(name for name in theirs.takes if name in names),
+        tuple(name for name in ("speaker", "emotion") if name in names),
         manifest.Trained(
             card.recipe,
             card.labels,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,24 +10,9 @@ from typing import Annotated, Optional
 import typer
 
 from compress.command import one_line
-from compress.labels.make import MakeTeacher, label
+from compress.labels.make import label
+from compress.teachers import maker
 from compress.texts import source
-from edgevoice.errors import EdgevoiceError
-
-
-def teacher_maker(name: str) -> MakeTeacher:
-    """``kokoro``, or the path of a Piper voice's ONNX file."""
-    if name.startswith("kokoro"):
-        from compress.teachers.kokoro import kokoro_teacher
-
-        return kokoro_teacher
-    path = Path(name)
-    if not path.exists():
-        raise EdgevoiceError(f"there is no teacher {name}; name kokoro or the ONNX file of a Piper voice")
-    from compress.teachers.staged import piper_teacher
-
-    make: MakeTeacher = partial(piper_teacher, path)
-    return make
 
 
 def run(
@@ -47,7 +31,7 @@ def run(
     else:
         sentences = source.from_file(texts)[:count]
         name = hashlib.sha256("\n".join(sentences).encode()).hexdigest()
-    made = label(teacher_maker(teacher), sentences, name, out, jobs)
+    made = label(maker(teacher), sentences, name, out, jobs)
     print(f"{made} shards made; {out} is complete for {len(sentences)} sentences")
 
 

@@ -1,25 +1,72 @@
-"""Voices that can be read, each kind in a module of its own."""
+"""Voices that can be read, each kind in modules of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from compress.staged import StagedVoice
+from compress.teachers import kokoro_files
+from compress.teachers.base import Teacher
 from edgevoice.errors import EdgevoiceError
+
+KINDS = f"a Piper voice, NAME.onnx with NAME.onnx.json beside it, or {kokoro_files.PACKAGED}"
 
 
 def read(path: str | Path) -> StagedVoice:
-    """Read the voice at ``path`` and cut it into stages; `EdgevoiceError` if it is of no known kind."""
+    """Read the voice at ``path``, or the packaged one of that name, and cut it into stages.
+
+    `EdgevoiceError` if it is of no known kind.
+    """
+    file = _found(Path(path))
+    if _is_kokoro(file):
+        from compress.teachers import kokoro_stages
+
+        return kokoro_stages.read(_folder(file))
     from compress.teachers import piper
 
-    file = Path(path)
+    return piper.read(file)
+
+
+def maker(path: str | Path) -> Callable[[], Teacher]:
+    """What makes the voice at ``path`` a teacher that gives labels, in any process."""
+    file = _found(Path(path))
+    if _is_kokoro(file):
+        from compress.teachers.kokoro import kokoro_teacher
+
+        return partial(kokoro_teacher, _folder(file))
+    from compress.teachers.staged import piper_teacher
+
+    return partial(piper_teacher, file)
+
+
+def maker_of(voice: StagedVoice) -> Callable[[], Teacher]:
+    """The same, for a voice that was read."""
+    return maker(voice.source or kokoro_files.PACKAGED)
+
+
+def _found(file: Path) -> Path:
+    """The voice's file, or the folder or name of a Kokoro voice."""
+    if _is_kokoro(file):
+        return file
     if file.is_dir():
         file = _only_voice(file)
     if not file.exists():
-        raise EdgevoiceError(f"{file} does not exist: name a voice, NAME.onnx with NAME.onnx.json beside it")
+        raise EdgevoiceError(f"{file} does not exist: name a voice, {KINDS}")
     if file.suffix != ".onnx":
-        raise EdgevoiceError(f"{file} is no voice that edgevoice reads: name a Piper voice, NAME.onnx")
-    return piper.read(file)
+        raise EdgevoiceError(f"{file} is no voice that edgevoice reads: name {KINDS}")
+    return file
+
+
+def _is_kokoro(file: Path) -> bool:
+    if file.is_dir():
+        return kokoro_files.is_folder_of_one(file)
+    return str(file) == kokoro_files.PACKAGED and not file.exists()
+
+
+def _folder(file: Path) -> Path | None:
+    return file if file.is_dir() else None
 
 
 def _only_voice(folder: Path) -> Path:

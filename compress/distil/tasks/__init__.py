@@ -55,7 +55,7 @@ def _text_task(config: DistilConfig, stage: str, labels: Labels, voice: StagedVo
 
     if stage == "text" and config.encoder and config.acoustic:
         _refuse_keep("encoder", config.encoder.keep, labels)
-        return TextTask(config.acoustic, config.encoder, labels)
+        return TextTask(config, config.acoustic, config.encoder, labels)
     if stage == "acoustic" and config.acoustic:
         return AcousticTask(config.acoustic, labels)
     assert config.encoder is not None
@@ -74,8 +74,7 @@ def vocoder_task(
 
     if stage.harmonics:
         _refuse_keep("vocoder", stage.keep, labels)
-        components = config.acoustic.latents if config.acoustic else 0
-        return DrivenVocoderTask(stage, labels, components)
+        return DrivenVocoderTask(config, stage, labels)
     return PrunedVocoderTask(stage, labels, voice) if stage.keep else VocoderTask(stage, labels)
 
 

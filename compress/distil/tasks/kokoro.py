@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compress.distil.config import AcousticStage, EncoderStage, VocoderStage
+from compress.distil.config import AcousticStage, DistilConfig, EncoderStage, VocoderStage, training_key
 from compress.distil.tasks.base import Batch, Segments
 from compress.distil.tasks.vocoder import VocoderTask
 from compress.labels.basis import Basis, basis
@@ -32,7 +32,9 @@ def student_latents(main: Basis, latents: NDArray[Any], f0: NDArray[np.float32])
 class DrivenVocoderTask(VocoderTask):
     """Latents, harmonic phase and style to the teacher's waveform."""
 
-    def __init__(self, stage: VocoderStage, labels: Labels, components: int) -> None:
+    def __init__(self, config: DistilConfig, stage: VocoderStage, labels: Labels) -> None:
+        components = config.acoustic.latents if config.acoustic else 0
+        self.key = training_key(config, "vocoder")
         self.basis = basis(labels.root, labels, components)
         super().__init__(stage, labels)
 
@@ -74,7 +76,10 @@ class TextSide(nn.Module):
 class TextTask:
     """Phonemes and style to durations and latents; encoder and acoustic student learn together."""
 
-    def __init__(self, stage: AcousticStage, encoder: EncoderStage, labels: Labels) -> None:
+    def __init__(
+        self, config: DistilConfig, stage: AcousticStage, encoder: EncoderStage, labels: Labels
+    ) -> None:
+        self.key = training_key(config, "text")
         self.stage, self.encoder_stage, self.labels = stage, encoder, labels
         self.basis = basis(labels.root, labels, stage.latents)
         self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed)
