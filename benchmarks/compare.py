@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import provenance, report
-from benchmarks.engines import ENGINES, OURS, Contestant
+from benchmarks.engines import DEFAULT, ENGINES, OF_KOKORO, OURS, Contestant
 from benchmarks.measure import WARM_UPS, run
 from benchmarks.sentences import Groups, groups
 from edgevoice.errors import EdgevoiceError
@@ -39,11 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="peers.py", description=__doc__)
-    parser.add_argument("--voice", type=Path, help="the Piper voice, NAME.onnx, for the peers")
+    parser.add_argument(
+        "--voice", type=Path, help="the voice for the peers: a Piper voice, NAME.onnx, or kokoro"
+    )
     parser.add_argument(
         "--bundle", type=Path, action="append", default=[], help="ours; may be given several times"
     )
-    parser.add_argument("--engines", default=",".join(ENGINES), help="default: %(default)s")
+    parser.add_argument("--engines", help=f"default: {','.join(DEFAULT)}; of Kokoro {','.join(OF_KOKORO)}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=LEAST_RUNS, help=f"at least {LEAST_RUNS}")
     parser.add_argument(
@@ -60,7 +62,8 @@ def _compare(options: argparse.Namespace) -> int:
     texts, voice = groups(options.sentences), _voice(options.voice)
     facts = provenance.collect(options.threads, voice, options.bundle)
     with tempfile.TemporaryDirectory() as scratch:
-        contestants = line_up(options.engines.split(","), voice, options.bundle, Path(scratch))
+        names = options.engines.split(",") if options.engines else _default(voice)
+        contestants = line_up(names, voice, options.bundle, Path(scratch))
         samples, about, working = run(contestants, texts, options.threads, options.runs)
     rows = report.summary(samples, contestants)
     engines = {name: {"about": about[name], "working_threads": working[name]} for name in about}
@@ -73,9 +76,17 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def _default(voice: Path | None) -> Sequence[str]:
+    return OF_KOKORO if voice is not None and _is_kokoro(voice) else DEFAULT
+
+
+def _is_kokoro(path: Path) -> bool:
+    return str(path) == "kokoro" or path.is_dir()
+
+
 def _voice(path: Path | None) -> Path | None:
-    if path is None:
-        return None
+    if path is None or _is_kokoro(path):
+        return path
     for file in (path, path.with_name(path.name + ".json")):
         if not file.is_file():
             raise EdgevoiceError(f"{file} does not exist: --voice names NAME.onnx, NAME.onnx.json beside it")

@@ -32,7 +32,7 @@ def collect(threads: int, voice: Path | None, bundles: Sequence[Path]) -> dict[s
         "onnxruntime": version("onnxruntime"),
         "numpy": version("numpy"),
         "git": git(ROOT),
-        "voice": {"name": voice.name, "sha256": bundle.sha256(voice)} if voice else None,
+        "voice": {"name": voice.name, "sha256": _sha256(voice)} if voice else None,
         "bundles": {str(path.name): bundle.read(find(path), verify=False).id for path in bundles},
     }
 
@@ -50,6 +50,14 @@ def git(root: Path) -> str:
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def _sha256(voice: Path) -> str:
+    if voice.is_file():
+        return bundle.sha256(voice)
+    from compress.teachers import kokoro_files
+
+    return kokoro_files.read(voice if voice.is_dir() else None).digest().hexdigest()
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

@@ -21,7 +21,12 @@ ENGINES = {
     "edgevoice": "benchmarks.engines.ours",
     "piper-tts": "benchmarks.engines.piper_tts",
     "sherpa-onnx": "benchmarks.engines.sherpa",
+    "kokoro-onnx": "benchmarks.engines.kokoro_onnx",
 }
+
+DEFAULT = ("edgevoice", "piper-tts", "sherpa-onnx")
+OF_KOKORO = ("edgevoice", "kokoro-onnx")
+"""Those that are compared unless others are named: whose model the voice is."""
 
 OURS = "edgevoice"
 

@@ -132,6 +132,19 @@ def test_a_real_peer_speaks_the_same_voice(
     assert own.read_bytes() == before
 
 
+def test_kokoro_onnx_speaks_a_users_own_export(tmp_path: Path) -> None:
+    pytest.importorskip("kokoro_onnx")
+    pytest.importorskip("onnx")
+    from tiny_kokoro import folder_of_one
+
+    folder = folder_of_one(tmp_path / "mine")
+    (peer,) = compare.line_up(["kokoro-onnx"], folder, [], tmp_path)
+    with Process(peer, 1) as process:
+        assert process.ready["sample_rate"] == 24000
+        said = process.say("One sentence. And another one.", 0)
+    assert said["audio"] > 0.1
+
+
 @needs_phonemizer
 def test_memory_is_measured_by_length(tiny_bundle: Path, tmp_path: Path) -> None:
     found = tmp_path / "found.json"
