@@ -111,7 +111,7 @@ def train(
 
     end = schedule.steps if stop_at is None else min(stop_at, schedule.steps)
     with _logs(folder, progress.step, fabric.is_global_zero) as log:
-        while progress.step < end and not stopped():
+        while progress.step < end and not _any(fabric, stopped()):
             started = time.monotonic()
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(progress.step, schedule)
@@ -133,6 +133,13 @@ def train(
                 save()
         save()
     return progress.step
+
+
+def _any(fabric: Fabric, asked: bool) -> bool:
+    """Whether any process is asked to stop: one that ended alone would leave the others waiting for it."""
+    if fabric.world_size == 1:
+        return asked
+    return bool(fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum"))
 
 
 def _refuse_nan(loss: Tensor, step: int, folder: Path) -> None:

@@ -497,9 +497,7 @@ def test_places_without_a_voice_say_so(
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "lost", "no manifest"])
-def test_a_damaged_release_says_how_to_mend_a_release(
-    tiny_bundle: Path, tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_release_says_how_to_mend_a_release(tiny_bundle: Path, tmp_path: Path, damage: str) -> None:
     root, name = tmp_path / "device", bundle.read(tiny_bundle).id[:16]
     release = root / "releases" / name
     shutil.copytree(tiny_bundle, release)
