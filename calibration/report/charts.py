@@ -92,23 +92,23 @@ def scatter(
     for point in points:
         x, y = place(point.x, point.y)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="{point.kind}"/>')
-    return _svg(bottom + 34, title, parts + _labels(points, place, right))
+    return _svg(bottom + 34, title, parts + _labels(points, place, right, (top + bottom) / 2))
 
 
-def _labels(points: Sequence[Point], place: object, right: int) -> list[str]:
-    """Labels beside their points, moved down where they would overlap one above."""
+def _labels(points: Sequence[Point], place: object, right: int, middle: float) -> list[str]:
+    """Labels beside their points, moved to the middle's side where they would overlap another."""
     assert callable(place)
-    spots = sorted((*reversed(place(point.x, point.y)), point.label) for point in points if point.label)
+    spots = sorted((*place(point.x, point.y), point.label) for point in points if point.label)
     parts: list[str] = []
     taken: list[tuple[float, float, float]] = []
-    for y, x, label in spots:
+    for x, y, label in reversed(spots):  # the rightmost has nothing beside it that its label could cover
         width = 6.2 * len(label)
         start = x - width - 8 if x + 8 + width > right else x + 8
         level = y + 4
         while any(
             abs(level - other) < 12 and start < end and begin < start + width for other, begin, end in taken
         ):
-            level += 12
+            level += 12 if y < middle else -12
         taken.append((level, start, start + width))
         parts.append(_note(start, level, label))
     return parts
