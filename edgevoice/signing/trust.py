@@ -91,6 +91,11 @@ def _place(root: str | Path) -> Folder:
     """A deployed folder, or an empty one that is to become it. Never made here: the name may be mistyped."""
     path = Path(root).absolute()
     if not path.is_dir():
+        if "@" in str(root) or ":" in str(root):
+            raise EdgevoiceError(
+                f"{root} is no folder: a device's keys are trusted on the device, as in "
+                "`ssh HOST ROOT/bin/edgevoice keys trust ROOT - < KEY.pub`"
+            )
         raise EdgevoiceError(f"{root} is no folder: name the deployed folder, or make an empty one first")
     if not is_deployed(path) and strangers(path):
         raise EdgevoiceError(f"{root} is no deployed folder and holds other things: name the deployed folder")
