@@ -136,7 +136,8 @@ class Trained(_Strict, frozen=True):
     ``recipe``, ``labels``: keys of the table that it was last trained by, and of the labels. ``steps``,
     ``seconds``: of training, with the runs whose weights it went on from. ``label_hours``: sound of the
     teacher's in those labels. ``finish_steps``: those of the steps in which a vocoder learnt on its fellow
-    students' latents.
+    students' latents. ``pace``: what an encoder's durations were multiplied by after training, so that its
+    sentences are as long as the teacher's.
     """
 
     recipe: str
@@ -145,6 +146,7 @@ class Trained(_Strict, frozen=True):
     seconds: Annotated[float, msgspec.Meta(ge=0)]
     label_hours: Annotated[float, msgspec.Meta(ge=0)]
     finish_steps: Count = 0
+    pace: Annotated[float, msgspec.Meta(gt=0)] = 1.0
 
 
 class Stage(_Strict, frozen=True):

@@ -201,6 +201,7 @@ def _staged(voice: StagedVoice, stage: StageName, model: onnx.ModelProto, card: 
             round(card.seconds, 3),
             round(card.hours, 3),
             card.finish,
+            round(card.pace, 4) if stage == "encoder" else 1.0,
         ),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from compress.distil import checkpoint
+from compress.distil.pace import keep_pace
 from compress.distil.tasks.base import Task, blank, task_key
 from compress.labels.store import Labels
 from compress.students.export import load_average
@@ -21,7 +22,8 @@ class Card:
 
     ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: sound in those labels.
     ``steps``, ``seconds``: of training, with the runs before whose weights it went on from. ``teacher``: the
-    voice's name. ``finish``: those of the steps that were the vocoder's finish with its fellows.
+    voice's name. ``finish``: those of the steps that were the vocoder's finish with its fellows. ``pace``:
+    what its durations were multiplied by after training, see `compress.distil.pace`.
     """
 
     recipe: str
@@ -33,6 +35,7 @@ class Card:
     sample_rate: int
     hop: int
     finish: int = 0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def from_run(task: Task, stage: str, folder: Path) -> Trained:
     if stage == "finish":
         recipe: str = getattr(task, "recipe", card.recipe)
         return Trained("vocoder", student, replace(card, recipe=recipe, finish=int(state["step"])))
-    return Trained(stage, student, card)
+    return Trained(stage, student, replace(card, pace=keep_pace(stage, student, task.labels)))
 
 
 def _card(state: dict[str, Any], labels: Labels) -> Card:

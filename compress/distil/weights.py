@@ -1,7 +1,8 @@
 """Averaged weights in one small file that needs neither labels nor recipe to become a student again.
 
 ``python -m compress.distil.weights save RUN -o FILE.safetensors`` keeps a run's averaged weights in FP16;
-``show FILE`` prints what the file says of itself: stage, network, recipe, steps, seconds, labels, loss curve.
+``pace FILE LABELS`` gives a file that was kept without it its teacher's pace; ``show FILE`` prints what the
+file says of itself: stage, network, recipe, steps, seconds, labels, loss curve.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -21,6 +22,7 @@ from safetensors.torch import save as to_bytes
 from compress.command import one_line
 from compress.distil import checkpoint, network, trained
 from compress.distil.config import DistilConfig
+from compress.distil.pace import keep_pace
 from compress.distil.tasks import STAGES, make_task
 from compress.distil.trained import Card, Trained
 from compress.labels.store import Labels, write_atomically
@@ -161,6 +163,22 @@ def _found(
         except EdgevoiceError as error:
             refused = error if recipe else refused
     raise refused
+
+
+@app.command()
+def pace(
+    file: Annotated[Path, typer.Argument(help="weights with durations")],
+    labels: Annotated[Path, typer.Argument(help="the labels that it was trained on")],
+) -> None:
+    """Make labelled sentences as long as the teacher's (what `save` does by itself)."""
+    found, seen = header(file), Labels(labels)
+    if found["card"].labels != seen.info.key:
+        raise EdgevoiceError(f"{labels} holds other labels than {file} was trained on")
+    kept = read(file, found["stage"])
+    factor = keep_pace(kept.stage, kept.student, seen)
+    card = replace(kept.card, pace=kept.card.pace * factor)
+    save(file, replace(kept, card=card), found["table"], found["curve"])
+    print(f"{file}: durations times {factor:.4f}")
 
 
 @app.command()
