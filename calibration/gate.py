@@ -40,8 +40,9 @@ class Thresholds:
     """Largest share of frames whose voicing changes."""
     duration_frames: float | None = None
     """Largest mean error of a phoneme's own duration, in frames; only an encoder has one."""
-    duration_total: float | None = 0.05
-    """Largest change of a sentence's length by its own durations, to either side, as a share of it."""
+    duration_sentence: float | None = 0.03
+    """Largest mean size of a sentence's change of length by its own durations, as a share of it: a sentence
+    that is too short does not make up for one that is too long. Two noise seeds of joe's are 0.018 apart."""
     stoi: float | None = None
     """Smallest STOI."""
     pesq: float | None = None
@@ -97,13 +98,11 @@ def asks(thresholds: Thresholds, name: str) -> str:
         return ""
     if name in _LOSSES:
         return f"at most {limit:g} lost"
-    if name == "duration_total":
-        return f"at most {limit:g} either way"
     return f"at {'least' if name in _SMALLEST else 'most'} {limit:g}"
 
 
 _SMALLEST = ("speaker_cosine", "stoi", "pesq")
-_OF_AN_ENCODER = ("duration_frames", "duration_total")
+_OF_AN_ENCODER = ("duration_frames", "duration_sentence")
 _LOSSES = ("dnsmos_overall", "dnsmos_background", "dnsmos_p808")
 
 
@@ -118,7 +117,4 @@ def _reason(name: str, limit: float, figure: Interval) -> str:
         )
     if name == "wer":
         return f"wer rises by {found}, at most {limit:g} is allowed" if not figure.low <= limit else ""
-    if name == "duration_total":
-        change = f"{name} changes by {found}, at most {limit:g} is allowed"
-        return change if not abs(figure.mean) <= limit else ""
     return f"{name} is {found}, at most {limit:g} is allowed" if not figure.mean <= limit else ""

@@ -16,6 +16,7 @@ from calibration.measures.compare import Comparison, compare
 from calibration.measures.spectral import log_mel_l1
 from calibration.measures.statistics import mean
 from compress.draft import Draft, Feeds, Spoken, say
+from edgevoice import manifest
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -74,22 +75,21 @@ def quality(
     problems = [problem for problem in found.problems if problem not in had]
     if forced is None:
         return replace(found, problems=problems)
-    timed = durations(spoken.durations, forced.own)
+    timed = durations(spoken.durations, forced.own, draft.staged.durations)
     return replace(found, figures={**found.figures, **timed.figures}, problems=[*problems, *timed.problems])
 
 
-def durations(theirs: Sequence[Float], ours: Sequence[Float]) -> Comparison:
-    """Of each sentence's durations, in frames: mean error of a phoneme, and how much longer the whole is."""
-    rows: dict[str, list[float]] = {"duration_frames": [], "duration_total": []}
+def durations(theirs: Sequence[Float], ours: Sequence[Float], rule: manifest.Durations) -> Comparison:
+    """Of each sentence's durations, in frames: mean error of a phoneme, and the change of the whole."""
+    rows: dict[str, list[float]] = {}
     problems = []
     for number, (first, second) in enumerate(zip(theirs, ours, strict=True), start=1):
         if first.shape != second.shape or not np.isfinite(second).all():
             problems.append(f"sentence {number} has durations that are no numbers")
             continue
-        error = duration_error(first, second)
-        rows["duration_frames"].append(error.mean)
-        rows["duration_total"].append(error.total)
-    return Comparison({name: mean(row) for name, row in rows.items() if row}, rows, problems)
+        for name, value in duration_error(first, second, rule).figures().items():
+            rows.setdefault(name, []).append(value)
+    return Comparison({name: mean(row) for name, row in rows.items()}, rows, problems)
 
 
 def seeds_apart(draft: Draft, spoken: Spoken) -> float:

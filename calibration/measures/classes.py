@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from calibration.measures.spectral import log_mel, same_length
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Durations
+from edgevoice.runtime.synthesis import expand
 
 CLASSES: dict[str, str] = {
     "sibilant": "szʃʒʂʐɕʑʦʣʧʤ",
@@ -29,7 +31,15 @@ class DurationError:
     mean: float
     """Mean absolute difference for each symbol."""
     total: float
-    """Relative difference of the whole length: 0.02 is two per cent slower."""
+    """Relative difference of the whole length as spoken, in whole frames: 0.02 is two per cent slower."""
+
+    def figures(self) -> dict[str, float]:
+        """One sentence's values by the gate's names; the size of a change does not cancel in a mean."""
+        return {
+            "duration_frames": self.mean,
+            "duration_total": self.total,
+            "duration_sentence": abs(self.total),
+        }
 
 
 def class_of(symbol: str) -> str | None:
@@ -68,9 +78,10 @@ def _owners(symbols: Sequence[str]) -> npt.NDArray[np.str_]:
     return np.asarray(owners)
 
 
-def duration_error(reference: npt.ArrayLike, candidate: npt.ArrayLike) -> DurationError:
-    """Compare durations [T] in frames, symbol by symbol."""
+def duration_error(reference: npt.ArrayLike, candidate: npt.ArrayLike, rule: Durations) -> DurationError:
+    """Compare durations [T] in frames, symbol by symbol; ``rule``: how the host makes them whole."""
     a, b = np.ravel(np.asarray(reference, float)), np.ravel(np.asarray(candidate, float))
     if a.size != b.size or a.size == 0:
         raise EdgevoiceError(f"{a.size} durations cannot be compared with {b.size}")
-    return DurationError(float(np.mean(np.abs(a - b))), float(b.sum() / max(a.sum(), 1e-9) - 1.0))
+    before, after = (float(expand(row.astype(np.float32), 1.0, rule).sum()) for row in (a, b))
+    return DurationError(float(np.mean(np.abs(a - b))), after / max(before, 1.0) - 1.0)

@@ -28,6 +28,7 @@ NAMES = {
     "f0_cents": "Pitch error, cents",
     "duration_frames": "Duration of a phoneme, error in frames",
     "duration_total": "Length by its own durations, change as a share",
+    "duration_sentence": "Length by its own durations, size of a sentence's change as a share",
     "voicing_error": "Frames whose voicing changes, share",
     "stoi": "STOI",
     "pesq": "PESQ",

@@ -23,7 +23,8 @@ MEANINGS = {
     "f0_cents": "how far the pitch is off where both have one; 100 cents are a semitone",
     "duration_frames": "by how many frames a phoneme becomes longer or shorter on average, where the voice "
     "finds its own durations",
-    "duration_total": "by how much whole sentences become longer or shorter there; 0.1 is a tenth",
+    "duration_total": "by how much sentences become longer there on average, below 0 shorter; 0.1 is a tenth",
+    "duration_sentence": "by how much a sentence becomes longer or shorter there, either counted as loss",
     "voicing_error": "the share of frames that have a pitch in one and none in the other",
     "stoi": "predicted intelligibility, 0 to 1",
     "pesq": "predicted opinion of telephone speech, 1 to 4.5",

@@ -77,6 +77,7 @@ def _run(folder: Path, stage: str) -> Path:
 def _timing(chain: Any, said: Any, numbers: range) -> Mapping[str, Any]:
     """How far the student's own durations, which are not heard here, are from the teacher's."""
     from calibration.measures import duration_error, mean
+    from compress.distil.pace import rule_of
 
     pairs: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for index in numbers:
@@ -85,11 +86,8 @@ def _timing(chain: Any, said: Any, numbers: range) -> Mapping[str, Any]:
             pairs.append((said.read(index, ["durations"])["durations"], own))
     if not pairs:
         return {}
-    errors = [duration_error(theirs, ours) for theirs, ours in pairs]
-    return {
-        "duration_frames": mean([error.mean for error in errors]),
-        "duration_total": mean([error.total for error in errors]),
-    }
+    rows = [duration_error(theirs, ours, rule_of(said)).figures() for theirs, ours in pairs]
+    return {name: mean([row[name] for row in rows]) for name in rows[0]}
 
 
 def run(

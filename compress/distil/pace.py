@@ -46,7 +46,7 @@ def keep_pace(stage: str, student: nn.Module, labels: Labels) -> float:
     numbers = range(0, len(labels), -(-len(labels) // SENTENCES))
     with _one_thread():
         own = [durations for number in numbers if (durations := chain.durations(number)) is not None]
-    factor = factor_for(own, sum(labels.entries[number].frames for number in numbers), _rule(labels))
+    factor = factor_for(own, sum(labels.entries[number].frames for number in numbers), rule_of(labels))
     with torch.no_grad():
         encoder.timing_out.bias += math.log(factor)
     return factor
@@ -79,7 +79,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _rule(labels: Labels) -> Durations:
+def rule_of(labels: Labels) -> Durations:
     """As the teachers themselves round: a voice that samples is a Piper voice."""
     return Durations("ceil" if labels.info.noise else "nearest")
 

@@ -9,6 +9,7 @@ from calibration import measures
 from calibration.measures import classes, spectral, words
 from calibration.measures.assets import needed, package_file
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Durations
 
 RATE = 22050
 
@@ -175,11 +176,11 @@ def test_classes_of_symbols():
 
 
 def test_duration_error():
-    found = measures.duration_error([2, 4, 4], [3, 4, 4])
+    found = measures.duration_error([2, 4, 4], [3, 4, 4], Durations("ceil"))
     assert found.mean == pytest.approx(1 / 3)
     assert found.total == pytest.approx(0.1)
     with pytest.raises(EdgevoiceError, match="cannot be compared"):
-        measures.duration_error([1], [1, 2])
+        measures.duration_error([1], [1, 2], Durations("ceil"))
 
 
 def test_compare_gives_figures_and_names_broken_sentences():
