@@ -134,7 +134,8 @@ def prepare(staged: StagedVoice, recipe: Recipe, work: Workspace) -> Draft:
         rows = staged.speakers
         speakers = manifest.Table("speakers.npy", list(staged.speaker_names))
         files["speakers.npy"] = work.file("speakers.npy", staged.sha256, lambda path: _write_rows(path, rows))
-    chunks = manifest.Chunks(recipe.chunks.first, recipe.chunks.long) if staged.chunked else WHOLE
+    asked = recipe.chunks
+    chunks = manifest.Chunks(asked.first, asked.long, asked.growth) if staged.chunked else WHOLE
     return Draft(staged, files, speakers, chunks, _identity(staged, files))
 
 

@@ -17,10 +17,11 @@ from edgevoice.manifest import StageName
 
 
 class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Frames of the first chunk, and of the long ones that it doubles up to."""
+    """Frames of the first chunk, and of the long ones that it grows up to, ``growth`` times at each."""
 
     first: Annotated[int, msgspec.Meta(ge=1)] = 16
     long: Annotated[int, msgspec.Meta(ge=1)] = 96
+    growth: Annotated[int, msgspec.Meta(ge=2, le=16)] = 2
 
     def __post_init__(self) -> None:
         if self.long < self.first:

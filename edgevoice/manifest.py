@@ -72,10 +72,14 @@ class Durations(_Strict, frozen=True):
 
 
 class Chunks(_Strict, frozen=True):
-    """Frames of the first chunk, short for the first sound, and of the long ones that it doubles up to."""
+    """Frames of the first chunk, short for the first sound, and of the long ones that it grows up to.
+
+    ``growth``: by how many times the one before.
+    """
 
     first: Positive
     long: Positive
+    growth: Annotated[int, msgspec.Meta(ge=2, le=16)] = 2
 
 
 class Noise(_Strict, frozen=True):

@@ -28,10 +28,11 @@ def window(start: int, stop: int, context: int, frames: int) -> Window:
 
 
 def spans(frames: int, chunks: Chunks) -> Iterator[tuple[int, int]]:
-    """Cut ``frames`` into chunks that double from the first length to the long one.
+    """Cut ``frames`` into chunks that grow (by default double) from the first length to the long one.
 
-    So what has been played always lasts while the next chunk is made, if a chunk takes at most half the time
-    it sounds; a jump from the first to the long length would pause on slower devices. A rest of up to half a
+    So what has been played always lasts while the next chunk is made, if a chunk takes at most half (one
+    part in ``growth``) of the time it sounds; a jump from the first to the long length would pause on slower
+    devices. A rest of up to half a
     chunk joins the chunk before it, if that stays within the long length: it costs about as much as the
     context that the two would need between them.
     """
@@ -41,4 +42,4 @@ def spans(frames: int, chunks: Chunks) -> Iterator[tuple[int, int]]:
         if start and frames - stop <= length // 2 and frames - start <= chunks.long:
             stop = frames
         yield start, stop
-        start, length = stop, min(chunks.long, 2 * length)
+        start, length = stop, min(chunks.long, chunks.growth * length)

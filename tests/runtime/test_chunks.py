@@ -26,6 +26,7 @@ def test_spans_cover_every_frame_once_and_double(frames: int, first: int, long: 
 def test_spans_of_the_manifest_s_two_lengths() -> None:
     assert list(spans(100, Chunks(8, 32))) == [(0, 8), (8, 24), (24, 56), (56, 88), (88, 100)]
     assert list(spans(0, Chunks(8, 32))) == []
+    assert list(spans(200, Chunks(8, 64, growth=4))) == [(0, 8), (8, 40), (40, 104), (104, 168), (168, 200)]
 
 
 def test_a_short_rest_joins_the_chunk_before_it() -> None:
