@@ -52,7 +52,7 @@ def report(
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    samples = None if text else kept(made.path)
+    samples = None if text else kept(made)
     if samples is None:
         spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))
         samples = remake(made, spoken) if spoken else None

@@ -52,15 +52,16 @@ def folder_of(bundle: str | Path) -> Path:
     return path.with_name(f"{path.name}.samples")
 
 
-def keep(bundle: str | Path, samples: Samples) -> Path:
+def keep(bundle: Bundle, samples: Samples) -> Path:
     """Write the samples of a bundle, all of them or none; older ones are replaced."""
     if any(len(sounds) != len(samples.texts) for sounds in samples.sounds.values()):
         raise EdgevoiceError("every version of the samples needs one sound for each sentence")
-    target = folder_of(bundle)
+    target = folder_of(bundle.path)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         names = {version: _write_sounds(staging, version, samples) for version in samples.sounds}
         index = {
+            "bundle": bundle.id,
             "rate": samples.rate,
             "texts": list(samples.texts),
             "sounds": names,
@@ -84,13 +85,18 @@ def _write_sounds(folder: Path, version: str, samples: Samples) -> list[str]:
     return names
 
 
-def read(bundle: str | Path) -> Samples | None:
-    """The samples kept beside a bundle, or None."""
-    folder = folder_of(bundle)
+def read(bundle: Bundle) -> Samples | None:
+    """The samples kept beside a bundle, or None; those of another bundle are an `EdgevoiceError`."""
+    folder = folder_of(bundle.path)
     if not (folder / INDEX).is_file():
         return None
     try:
         index = json.loads((folder / INDEX).read_text())
+        if index["bundle"] != bundle.id:
+            raise EdgevoiceError(
+                f"{folder} holds sounds of another bundle than {bundle.path} ({bundle.id[:16]}): remove it, "
+                "or hear this one with --text"
+            )
         sounds = {
             version: [soundfile.read(folder / Path(name).name, dtype="float32")[0] for name in names]
             for version, names in index["sounds"].items()

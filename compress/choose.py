@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgevoice import manifest
 from edgevoice.manifest import StageName
@@ -19,11 +19,15 @@ WORTH = 1.05
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant, and why it is refused, if it is; ``path`` None: it was never written."""
+    """A variant, and why it is refused, if it is; ``path`` None: it was never written.
+
+    ``searched``: the search for its layers, as `calibration.sensitivity.Sensitivity.json` says it.
+    """
 
     path: Path | None
     variant: manifest.Variant
     refused: str = ""
+    searched: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Settled:
     heard: Heard
     failed: tuple[str, ...]
     not_judged: tuple[str, ...]
+
+    def searched(self) -> dict[str, Mapping[str, Any]]:
+        """The search of each stage that had one, whether or not its file was chosen."""
+        rows = ((s, row) for s, one in self.choices.items() for row in (*one.travelling, *one.tried))
+        return {stage: row.searched for stage, row in rows if row.searched is not None}
 
 
 def settle(

@@ -131,8 +131,10 @@ class Measuring:
             quality={name: figure_of(figure, "FP32") for name, figure in heard.figures.items()},
             int8_operators=dict(made.operators),
             left_out=dict(made.left),
+            unmeasured=list(made.unmeasured),
         )
-        return Measured(path, variant, "; ".join([*self.verdict(heard).reasons, *heard.broken]))
+        refused = "; ".join([*self.verdict(heard).reasons, *heard.broken])
+        return Measured(path, variant, refused, made.searched)
 
 
 def figure_of(figure: Interval, against: str) -> manifest.Measure:

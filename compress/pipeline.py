@@ -149,4 +149,5 @@ def _keep_samples(run: Measuring, settled: Settled, against: Against | None, wri
         sounds = {samples.REFERENCE: run.spoken.sounds[:KEPT_SAMPLES], samples.CHOSEN: heard}
         texts = run.spoken.sentences[:KEPT_SAMPLES]
     command = f"edgevoice compress --target {run.target.id} --recipe {run.recipe.name}"
-    samples.keep(written.path, samples.Samples(run.draft.staged.sample_rate, texts, sounds, {}, command))
+    rate = run.draft.staged.sample_rate
+    samples.keep(written, samples.Samples(rate, texts, sounds, settled.searched(), command))

@@ -36,7 +36,9 @@ WINDOW = 40
 class Made:
     """A file beside FP32, its engine, and what of it runs in INT8; ``refused``: why there is none.
 
-    ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: not measured).
+    ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: kept on
+    purpose). ``unmeasured``: those that the search's time did not reach. ``searched``: `Sensitivity.json` of
+    the search, where there was one.
     """
 
     precision: Precision
@@ -45,6 +47,8 @@ class Made:
     operators: Mapping[str, int]
     left: Mapping[str, float | None]
     refused: str = ""
+    unmeasured: Sequence[str] = ()
+    searched: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,14 +138,19 @@ class _Int8:
         timing = self._timing()
         done = self._quantize(path, ranges, timing)
         left: dict[str, float | None] = dict.fromkeys(timing)
+        late: list[str] = []
+        searched = None
         lost = self._lost(path)
         if not lost <= self._settings.limit and self._settings.search_seconds:
             found = self._search(ranges)
             if not found.chosen:
                 raise EdgevoiceError(_hopeless(lost, found))
-            left |= found.left
+            left |= {name: loss for name, loss in found.left.items() if loss is not None}
+            late = [name for name, loss in found.left.items() if loss is None]
+            searched = found.json()
             done = self._quantize(path, ranges, {*timing, *found.exclude})
-        return {"operators": done.operators, "left": left, "refused": ""}
+        told = {"operators": done.operators, "left": left, "unmeasured": late}
+        return {**told, "searched": searched}
 
     def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
         method = self._settings.method

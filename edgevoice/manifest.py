@@ -121,7 +121,9 @@ class Variant(_Strict, frozen=True):
 
     ``milliseconds``: one thread, per second of audio, on the provenance's host; None where not measured.
     ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
-    ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8.
+    ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8;
+    None: kept on purpose, for what a sound at forced durations does not show. ``unmeasured``: groups kept in
+    floating point because the search's time ran out before them.
     """
 
     file: str
@@ -132,6 +134,7 @@ class Variant(_Strict, frozen=True):
     quality: dict[str, Measure] = {}
     int8_operators: dict[str, int] = {}
     left_out: dict[str, float | None] = {}
+    unmeasured: list[str] = []
 
 
 class Trained(_Strict, frozen=True):

@@ -38,8 +38,10 @@ def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
     found = dict(samples.sensitivity) if samples else {}
     parts = [_searched(stage, result) for stage, result in found.items()]
     for name in STAGES:
-        if name not in found:
-            parts += [_left(name, v) for v in manifest.stages[name].measured if v.left_out]
+        for variant in manifest.stages[name].measured:
+            if name not in found and any(loss is not None for loss in variant.left_out.values()):
+                parts.append(_left(name, variant))
+            parts += _not_drawn(variant)
     if not parts:
         return section("Sensitivity", "<p>No layer was left out of INT8, and none was searched for.</p>")
     note = (
@@ -85,10 +87,26 @@ def _searched(stage: str, found: Mapping[str, Any]) -> str:
 
 def _left(stage: str, variant: Variant) -> str:
     rows = [
-        Bar(name, loss or 0.0, "not measured" if loss is None else f"{loss:.3f}", "left")
+        Bar(name, loss, f"{loss:.3f}", "left")
         for name, loss in sorted(variant.left_out.items(), key=lambda item: -(item[1] or 0.0))
+        if loss is not None
     ]
     return f"<h3>{escape(stage)}: left in floating point</h3>{charts.bars(rows, f'Left out of the {stage}')}"
+
+
+def _not_drawn(variant: Variant) -> list[str]:
+    """Layers in floating point that have no figure, and why."""
+    purpose = [name for name, loss in variant.left_out.items() if loss is None]
+    told = {
+        "on purpose, because they make durations, which the ear does not compare here": purpose,
+        "because the search ran out of time before it tried them": variant.unmeasured,
+    }
+    return [
+        f"<details><summary>{len(names)} layers or groups of {escape(variant.file)} stayed in floating point "
+        f"{why}</summary><p>{escape(', '.join(names))}</p></details>"
+        for why, names in told.items()
+        if names
+    ]
 
 
 def _kind(chosen: bool) -> str:

@@ -59,13 +59,15 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
 
 
 def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, str]]:
-    chosen = {name: _variant(manifest, name) for name in STAGES}
-    size = sum(variant.bytes for variant in chosen.values())
+    """All of one configuration, the one that the quality is judged with."""
+    smallest = [manifest.stages[name].variants[-1] for name in STAGES]
+    size = sum(variant.bytes for variant in smallest)
+    files = ", ".join(dict.fromkeys(variant.precision.upper() for variant in smallest))
     whole = [plain(manifest.stages[name]) for name in STAGES]
     if all(whole):
         before = sum(variant.bytes for variant in whole if variant)
-        yield "Size of the stages", f"{size / MIB:.1f} MiB", f"FP32 {before / MIB:.1f} MiB"
-        spent = [variant.milliseconds for variant in chosen.values()]
+        yield f"Size of the stages, {files}", f"{size / MIB:.1f} MiB", f"FP32 {before / MIB:.1f} MiB"
+        spent = [variant.milliseconds for variant in smallest]
         single = [variant.milliseconds for variant in whole if variant]
         if None not in spent and None not in single:
             now, then = sum(filter(None, spent)), sum(filter(None, single))
@@ -76,19 +78,16 @@ def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, st
             )
     figure = manifest.quality.get("log_mel_l1")
     if figure:
-        yield "Log-mel distance", f"{figure.mean:.3f}", f"{figure.low:.3f} to {figure.high:.3f}, n={figure.n}"
+        interval = f"{figure.low:.3f} to {figure.high:.3f}, n={figure.n}"
+        yield f"Log-mel distance, {files}", f"{figure.mean:.3f}", interval
     if plan:
         limit = plan.budget_bytes / MIB
+        held = ", ".join(dict.fromkeys(stage.precision.upper() for stage in plan.stages))
         yield (
-            "Memory",
+            f"Memory, {held}",
             f"{plan.total_bytes / MIB:.0f} MiB",
             f"of {limit:,.0f} MiB on {escape(plan.target.id)}",
         )
-
-
-def _variant(manifest: Manifest, name: Any) -> Variant:
-    stage: Stage = manifest.stages[name]
-    return next(variant for variant in stage.variants if variant.file == stage.chosen)
 
 
 def plain(stage: Stage) -> Variant | None:

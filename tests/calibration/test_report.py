@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -212,13 +213,46 @@ def test_left_out_layers_are_drawn_without_a_kept_search(made: Bundle):
     assert "post&lt;x&gt;" in page(made, None, None)
 
 
+def test_layers_without_a_figure_say_why(made: Bundle):
+    vocoder = made.manifest.stages["vocoder"]
+    left = {"post": 0.5, "timing": None}
+    row = msgspec.structs.replace(vocoder.variants[1], left_out=left, unmeasured=["late"])
+    described = _with(made.manifest, "vocoder", variants=[vocoder.variants[0], row])
+    text = page(replace(made, manifest=described), None, None)
+    drawn = text[text.index("<h2>Sensitivity") :]
+    bars = drawn[: drawn.index("</svg>")]
+    assert "post" in bars
+    assert "timing" not in bars
+    assert re.search(r"1 layers or groups .* on purpose.*<p>timing</p>", drawn)
+    assert re.search(r"1 layers or groups .* ran out of time.*<p>late</p>", drawn)
+
+
+def test_tiles_are_of_one_configuration(made: Bundle):
+    """Where FP32 is for ONNX Runtime and INT8 for TensorRT, the size stands beside its own quality."""
+    described = made.manifest
+    for name, stage in made.manifest.stages.items():
+        plain = msgspec.structs.replace(stage.variants[0], bytes=8 << 20)
+        half = manifest.Variant(f"{name}.fp16.onnx", "fp16", "tensorrt", bytes=4 << 20)
+        small = manifest.Variant(f"{name}.int8.onnx", "int8", "tensorrt", bytes=2 << 20)
+        described = _with(described, name, variants=[plain, half, small], chosen=plain.file)
+    tiles = sections.head(replace(made, manifest=described), None)
+    assert "Size of the stages, INT8</small><b>6.0 MiB</b><small>FP32 24.0 MiB" in tiles
+    assert "Log-mel distance, INT8</small><b>0.210" in tiles
+    assert "Faster than FP32" not in tiles
+
+
+def _with(described: manifest.Manifest, name: str, **changes: object) -> manifest.Manifest:
+    stage = msgspec.structs.replace(described.stages[name], **changes)
+    return msgspec.structs.replace(described, stages={**described.stages, name: stage})
+
+
 def test_samples_are_kept_whole_and_come_back(made: Bundle):
     samples = Samples(
         16000, ("a", "b"), {"fp32": sounds(2), "chosen": sounds(2, seed=2)}, {"vocoder": SEARCHED}, "x"
     )
-    keep(made.path, samples)
-    keep(made.path, samples)
-    again = read(made.path)
+    keep(made, samples)
+    keep(made, samples)
+    again = read(made)
     assert again is not None
     assert list(again.sounds) == ["fp32", "chosen"]
     assert np.abs(again.sounds["chosen"][1] - samples.sounds["chosen"][1]).max() < 1e-4
@@ -230,13 +264,30 @@ def test_samples_are_kept_whole_and_come_back(made: Bundle):
 
 def test_damaged_and_uneven_samples_are_refused(made: Bundle):
     with pytest.raises(EdgevoiceError, match="one sound for each"):
-        keep(made.path, Samples(16000, ("a",), {"fp32": sounds(2)}))
-    keep(made.path, Samples(16000, ("a",), {"fp32": sounds(1)}))
+        keep(made, Samples(16000, ("a",), {"fp32": sounds(2)}))
+    keep(made, Samples(16000, ("a",), {"fp32": sounds(1)}))
     for name, data in (("0.fp32.flac", b"no sound"), ("samples.json", b"{")):
         (folder_of(made.path) / name).write_bytes(data)
         with pytest.raises(EdgevoiceError, match="damaged"):
-            read(made.path)
-    assert read(made.path.parent / "other") is None
+            read(made)
+    assert read(replace(made, path=made.path.parent / "other")) is None
+
+
+def test_sounds_of_another_bundle_are_not_shown(made: Bundle, tmp_path: Path):
+    """As where a bundle was copied over another one, whose samples stayed."""
+    mine = replace(made, path=tmp_path / "bundle")
+    shutil.copytree(made.path, mine.path)
+    keep(replace(mine, id="f" * 64), Samples(16000, ("a",), {"fp32": sounds(1)}))
+    with pytest.raises(EdgevoiceError, match=f"another bundle than .*{made.id[:16]}.*--text"):
+        read(mine)
+    app = typer.Typer()
+    app.command("other")(lambda: None)
+    cli.register(app)
+    out = tmp_path / "a.html"
+    command = ["report", str(mine.path), "-o", str(out)]
+    assert CliRunner().invoke(app, command).exit_code != 0
+    assert not out.exists()
+    assert CliRunner().invoke(app, [*command, "--text", "hi."]).exit_code == 0
 
 
 def test_samples_are_remade_from_the_bundles_own_files(made: Bundle):
