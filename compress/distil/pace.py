@@ -48,7 +48,7 @@ def keep_pace(stage: str, student: nn.Module, labels: Labels) -> float:
         own = [durations for number in numbers if (durations := chain.durations(number)) is not None]
     factor = factor_for(own, sum(labels.entries[number].frames for number in numbers), rule_of(labels))
     with torch.no_grad():
-        encoder.timing_out.bias += math.log(factor)
+        encoder.timing_out.bias.add_(math.log(factor))
     return factor
 
 
