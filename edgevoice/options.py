@@ -9,6 +9,10 @@ PAUSE_SECONDS = 0.2
 SPEEDS = (0.1, 10.0)
 LONGEST_PAUSE = 60.0
 
+LONGEST_IDS = 800
+"""Ids that the encoder takes at a time: its attention grows with their square. Prose of 300 characters has
+650 in a Piper voice, letters that are spelled out have several thousand."""
+
 
 def check_options(speed: float, pause: float, seed: int) -> None:
     """Refuse what makes no sense for any voice."""

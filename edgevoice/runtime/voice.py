@@ -14,6 +14,7 @@ from edgevoice import text as front
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
+from edgevoice.options import LONGEST_IDS as LONGEST_IDS
 from edgevoice.options import PAUSE_SECONDS, check_options
 from edgevoice.runtime import find
 from edgevoice.runtime.engines import Engine
@@ -26,10 +27,6 @@ Speaker = str | int | Mapping[str, float] | None
 
 SENTENCE_LIMIT = 300
 """Characters: the first sound waits for the encoder, which takes a sentence at a time."""
-
-LONGEST_IDS = 800
-"""Ids that the encoder takes at a time: its attention grows with their square. Prose of 300 characters has
-650 in a Piper voice, letters that are spelled out have several thousand."""
 
 MOST_THREADS = 256
 

@@ -86,15 +86,14 @@ class _Log:
 
 
 _log = _Log()
-_loggers: dict[str, Any] = {}
+_loggers: dict[Module, Any] = {}
 
 
 def logger(trt: Module) -> Any:
     """The logger of this process: TensorRT ignores a second one while anything made with the first lives."""
-    name = str(trt.__name__)
-    if name not in _loggers:
-        _loggers[name] = _make_logger(trt)
-    return _loggers[name]
+    if trt not in _loggers:
+        _loggers[trt] = _make_logger(trt)
+    return _loggers[trt]
 
 
 def _make_logger(trt: Module) -> Any:
