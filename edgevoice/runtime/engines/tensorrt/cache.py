@@ -1,0 +1,180 @@
+"""Built engines on disk, each under the signature of what it was built from and where.
+
+A file is one line of JSON and the plan. It is loaded only if the line is the signature that is asked for
+and the plan has the line's checksum: a plan is code for one GPU and one TensorRT, and a wrong one may crash
+instead of failing. Files appear whole, by a rename, while the folder's lock is held.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgevoice.bundle import sync_folder
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.cuda import Device
+from edgevoice.runtime.engines.tensorrt.build import Built
+from edgevoice.runtime.engines.tensorrt.library import Module
+from edgevoice.runtime.engines.tensorrt.shapes import Lengths
+from targets import host
+
+BUILDER = 1
+"""Of this code: raised when the same order would give another engine."""
+
+PATIENCE_SECONDS = 1800.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an engine depends on beside its file; ``jetpack`` is the L4T release, empty on a card."""
+
+    gpu: str
+    capability: str
+    tensorrt: str
+    cuda: str
+    jetpack: str
+
+    @property
+    def key(self) -> str:
+        return _digest(asdict(self))[:12]
+
+
+def machine(trt: Module, device: Device) -> Machine:
+    version = f"{trt.__name__} {trt.__version__}"
+    return Machine(device.name, device.capability, version, device.cuda, host.read().l4t or "")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """``onnx``: the SHA-256 of the file, as the bundle's manifest has it: the file itself is not needed."""
+
+    machine: Machine
+    stage: str
+    precision: str
+    onnx: str
+    lengths: Lengths
+    workspace_bytes: int
+    aux_streams: int
+    builder: int = BUILDER
+
+    @property
+    def line(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @property
+    def file(self) -> str:
+        return f"{self.stage}.{self.precision}.{hashlib.sha256(self.line).hexdigest()[:16]}.plan"
+
+
+class Cache:
+    """The engines in one folder, which is made when the first of them is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, wanted: Signature) -> bytes | None:
+        """The plan with this signature; None where there is none, or it was cut, changed or swapped."""
+        try:
+            with open(self.folder / wanted.file, "rb") as stream:
+                if os.fstat(stream.fileno()).st_uid not in (os.geteuid(), 0):
+                    return None  # a plan runs as code, and anybody could have put it there
+                head = stream.readline(1 << 16)
+                plan = stream.read()
+        except OSError:
+            return None
+        return plan if head == _head(wanted, plan) else None
+
+    def get(self, wanted: Signature, build: Callable[[bytes], Built]) -> tuple[bytes, bool]:
+        """The plan, and whether it was built now. ``build`` takes the timing cache.
+
+        One process builds at a time; the others wait and take what it made. Raises `EdgevoiceError`.
+        """
+        plan = self.find(wanted)
+        if plan is not None:
+            return plan, False
+        with self.locked():
+            plan = self.find(wanted)
+            if plan is not None:
+                return plan, False
+            timings = f"timings.{wanted.machine.key}"
+            built = build(self._read(timings))
+            self.write(wanted.file, _head(wanted, built.plan) + built.plan)
+            if built.timing_cache:
+                self.write(timings, built.timing_cache)
+            return built.plan, True
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a file there, whole or not at all."""
+        new = self.folder / f".{name}.{os.getpid()}.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(new, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.chmod(0o644)
+            os.replace(new, self.folder / name)
+            sync_folder(self.folder)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise EdgevoiceError(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError:
+            return b""
+
+    @contextmanager
+    def locked(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+        """Hold the folder alone, and clear what a killed writer has left."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise EdgevoiceError(f"cannot keep engines in {self.folder}: {error.strerror}") from None
+        try:
+            _wait(descriptor, self.folder, patience)
+            for left in self.folder.glob(".*.new"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def prune(self, keep: Mapping[str, object] | set[str]) -> None:
+        """Remove engines whose names are not among ``keep``."""
+        with self.locked():
+            for plan in self.folder.glob("*.plan"):
+                if plan.name not in keep:
+                    plan.unlink(missing_ok=True)
+
+
+def _wait(descriptor: int, folder: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise EdgevoiceError(
+                    f"another process builds engines in {folder} and does not end: look for it, or wait"
+                ) from None
+            time.sleep(POLL_SECONDS)
+
+
+def _head(wanted: Signature, plan: bytes) -> bytes:
+    record = {"sha256": hashlib.sha256(plan).hexdigest(), "signature": json.loads(wanted.line)}
+    return json.dumps(record, sort_keys=True).encode() + b"\n"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

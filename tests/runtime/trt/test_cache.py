@@ -1,0 +1,183 @@
+"""Engines on disk: hits and misses, damage, one builder at a time, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.tensorrt.build import Built, Steps
+from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature
+from edgevoice.runtime.engines.tensorrt.shapes import Lengths
+
+HERE = Machine("Orin", "8.7", "tensorrt 10.3.0", "12.6", "36.4")
+WANTED = Signature(HERE, "vocoder", "fp16", "ab" * 32, Lengths((Steps(1, 8, 32),)), 1 << 20, 0)
+
+
+class Builder:
+    """Counts how often it was asked, and keeps the timing caches that it was given."""
+
+    def __init__(self, plan: bytes = b"a plan", timings: bytes = b"timings") -> None:
+        self.plan, self.timings = plan, timings
+        self.given: list[bytes] = []
+
+    def __call__(self, timings: bytes) -> Built:
+        self.given.append(timings)
+        return Built(self.plan, self.timings, ())
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "engines")
+
+
+def test_a_plan_is_built_once(cache: Cache) -> None:
+    build = Builder()
+    assert cache.find(WANTED) is None
+    assert cache.get(WANTED, build) == (b"a plan", True)
+    assert cache.get(WANTED, build) == (b"a plan", False)
+    assert build.given == [b""]
+    assert not list(cache.folder.glob(".*.new"))
+
+
+def test_the_next_build_is_given_the_timings(cache: Cache) -> None:
+    build = Builder()
+    cache.get(WANTED, build)
+    cache.get(replace(WANTED, stage="acoustic"), build)
+    cache.get(replace(WANTED, machine=replace(HERE, cuda="13.2")), build)
+    assert build.given == [b"", b"timings", b""]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(WANTED, onnx="cd" * 32),
+        replace(WANTED, precision="int8"),
+        replace(WANTED, lengths=Lengths((Steps(1, 8, 64),))),
+        replace(WANTED, workspace_bytes=1),
+        replace(WANTED, aux_streams=1),
+        replace(WANTED, builder=0),
+        replace(WANTED, machine=replace(HERE, capability="8.6")),
+        replace(WANTED, machine=replace(HERE, tensorrt="tensorrt 10.16.1")),
+        replace(WANTED, machine=replace(HERE, jetpack="36.5")),
+    ],
+)
+def test_anything_that_changes_is_another_engine(cache: Cache, other: Signature) -> None:
+    cache.get(WANTED, Builder())
+    assert cache.find(other) is None
+    assert cache.get(other, Builder(b"another"))[0] == b"another"
+    assert cache.find(WANTED) == b"a plan"
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "swapped", "no head"])
+def test_a_damaged_engine_is_built_again_and_never_loaded(cache: Cache, damage: str) -> None:
+    cache.get(WANTED, Builder(b"x" * 500))
+    path = cache.folder / WANTED.file
+    whole = path.read_bytes()
+    if damage == "swapped":
+        other = replace(WANTED, onnx="cd" * 32)
+        cache.get(other, Builder(b"y" * 500))
+        os.replace(cache.folder / other.file, path)
+    else:
+        damaged = {"cut": whole[:-9], "empty": b"", "changed": whole[:-1] + b"z", "no head": b"x" * 500}
+        path.write_bytes(damaged[damage])
+    assert cache.find(WANTED) is None
+    assert cache.get(WANTED, Builder(b"x" * 500)) == (b"x" * 500, True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_stranger_s_engine_is_not_loaded(cache: Cache) -> None:
+    cache.get(WANTED, Builder())
+    assert cache.find(WANTED) is not None
+    os.chown(cache.folder / WANTED.file, 12345, -1)
+    assert cache.find(WANTED) is None
+
+
+def test_a_failed_build_leaves_nothing(cache: Cache) -> None:
+    def build(timings: bytes) -> Built:
+        raise EdgevoiceError("no")
+
+    with pytest.raises(EdgevoiceError, match="no"):
+        cache.get(WANTED, build)
+    assert [path.name for path in cache.folder.iterdir()] == [".lock"]
+    assert cache.get(WANTED, Builder())[1]
+
+
+def test_one_builds_and_the_others_take_what_it_made(cache: Cache) -> None:
+    building, go_on = threading.Event(), threading.Event()
+    waiter = Builder(b"never")
+    found: list[tuple[bytes, bool]] = []
+
+    def slow(timings: bytes) -> Built:
+        building.set()
+        assert go_on.wait(60)
+        return Built(b"the first's", b"", ())
+
+    threads = [threading.Thread(target=lambda: found.append(cache.get(WANTED, slow)))]
+    threads[0].start()
+    assert building.wait(60)
+    threads.append(threading.Thread(target=lambda: found.append(cache.get(WANTED, waiter))))
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(found) == [(b"the first's", False), (b"the first's", True)]
+    assert waiter.given == []
+
+
+def test_another_process_that_does_not_end_is_named(cache: Cache) -> None:
+    cache.folder.mkdir()
+    script = (
+        "import fcntl, sys\n"
+        "lock = open(sys.argv[1], 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(cache.folder / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(EdgevoiceError, match="another process builds"), cache.locked(patience=0.0):
+            pass
+        holder.kill()
+        holder.wait(60)
+        with cache.locked(patience=60.0):  # the lock of a killed process is nobody's
+            pass
+    finally:
+        holder.kill()
+        holder.communicate(timeout=60)
+
+
+def test_what_a_killed_writer_left_is_cleared(cache: Cache) -> None:
+    cache.folder.mkdir()
+    left = cache.folder / f".{WANTED.file}.77.new"
+    left.write_bytes(b"half")
+    cache.get(WANTED, Builder())
+    assert not left.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "engines").write_text("a file")
+    with pytest.raises(EdgevoiceError, match="cannot keep engines in"):
+        Cache(tmp_path / "engines").get(WANTED, Builder())
+
+
+def test_engines_of_no_release_are_removed(cache: Cache) -> None:
+    cache.get(WANTED, Builder())
+    other = replace(WANTED, stage="acoustic")
+    cache.get(other, Builder())
+    cache.prune({WANTED.file})
+    assert cache.find(WANTED) is not None
+    assert cache.find(other) is None
