@@ -42,6 +42,9 @@ ThreadsOption = Annotated[
         "--threads", help="Threads for all stages together; default: the CPUs this process may use."
     ),
 ]
+RequireOption = Annotated[
+    str, typer.Option("--require", help="tensorrt: speak with TensorRT or not at all.", metavar="ENGINE")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 SocketOption = Annotated[
     Optional[Path],  # noqa: UP045
@@ -78,19 +81,23 @@ def say(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same sound.", min=0)] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes, errors only.")] = False,
     socket: SocketOption = None,
+    require: RequireOption = "",
 ) -> None:
     """Speak text: to the loudspeaker, a file, or standard output.
 
-    A service that runs for the deployed folder is used, unless --threads asks for the voice to be loaded.
+    A service that runs for the deployed folder is used, unless --threads or --require asks for the voice to
+    be loaded.
     """
     from edgevoice import source
+    from edgevoice.options import required
     from edgevoice.say import say as speak
     from edgevoice.speakers import parse
 
-    source.check(voice, threads, socket)
+    engine = required(require)
+    source.check(voice, threads, socket, engine)
     options = {"speed": speed, "pause": pause, "speaker": parse(speaker), "seed": seed}
     note = (lambda _: None) if quiet else _note
-    speak(text, output, device, source.Source(voice, threads, socket, note), options)
+    speak(text, output, device, source.Source(voice, threads, socket, note, engine), options)
 
 
 @app.command()
@@ -101,14 +108,16 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look: 3 runs of each kind, too few to quote.")
     ] = False,
+    require: RequireOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Measure load time, first sound, real-time factor, peak memory and the stages' shares."""
     from edgevoice import bench as benches
+    from edgevoice.options import required
     from edgevoice.runtime.find import find
 
     count = benches.QUICK_RUNS if quick else runs
-    report = benches.run(find(bundle), threads, count, count)
+    report = benches.run(find(bundle), threads, count, count, required(require))
     _print(report.to_dict() if as_json else benches.table(report))
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edgevoice.errors import EdgevoiceError
+
+Wish = Literal["", "onnxruntime", "tensorrt"]
+"""The engine that was asked for; "" is what suits the bundle and the machine."""
 
 PAUSE_SECONDS = 0.2
 
@@ -23,3 +28,10 @@ def check_options(speed: float, pause: float, seed: int) -> None:
         raise EdgevoiceError(f"pause {pause} is not possible: give 0 to {LONGEST_PAUSE:.0f} seconds")
     if seed < 0:
         raise EdgevoiceError(f"seed {seed} is not possible: give a whole number, 0 or more")
+
+
+def required(text: str) -> Wish:
+    """What ``--require`` names."""
+    if text not in ("", "tensorrt"):
+        raise EdgevoiceError(f"--require {text} is not possible: only tensorrt can be required")
+    return "tensorrt" if text else ""

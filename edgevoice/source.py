@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgevoice.audio import pcm16
 from edgevoice.deploy.layout import is_deployed
 from edgevoice.errors import EdgevoiceError
-from edgevoice.runtime.choice import remark
+from edgevoice.options import Wish
 from edgevoice.runtime.find import find
 from edgevoice.serve import client
 from edgevoice.serve.protocol import TooLong, Words
@@ -33,14 +33,15 @@ class Speech:
 class Source:
     """Speaks through the service that runs for the deployed folder ``voice``; else loads the voice.
 
-    ``threads``: asked for a number of them, it loads the voice, for a service has its own. ``socket``: of the
-    one service to use. The sound is the same either way.
+    ``threads``, ``engine``: asked for either, it loads the voice, for a service has its own. ``socket``: of
+    the one service to use. The sound is the same either way.
     """
 
     voice: str | None
     threads: int | None
     socket: Path | None
     note: Note
+    engine: Wish = ""
     _service: Path | None = field(default=None, init=False)
     _asked: bool = field(default=False, init=False)
     _loaded: Voice | None = field(default=None, init=False)
@@ -74,7 +75,7 @@ class Source:
         return self._service
 
     def _running(self) -> Path | None:
-        if self.voice is None or self.threads is not None:
+        if self.voice is None or self.threads is not None or self.engine:
             return None
         try:
             return client.find(self.voice) if is_deployed(self.voice) else None
@@ -97,9 +98,11 @@ class Source:
         from edgevoice.runtime.voice import Voice
 
         if self._loaded is None:
-            self._loaded = Voice.load(self.voice, self.threads, own_process=True)
+            self._loaded = Voice.load(
+                self.voice, self.threads, own_process=True, engine=self.engine, note=self.note
+            )
             self._once(self._loaded.stand_in)
-            self._once(remark(self._loaded.bundle.manifest))
+            self._once(self._loaded.remark)
         return self._loaded
 
     def _once(self, remark: str) -> None:
@@ -109,10 +112,12 @@ class Source:
             self.note(remark)
 
 
-def check(voice: str | None, threads: int | None, socket: Path | None) -> None:
+def check(voice: str | None, threads: int | None, socket: Path | None, engine: Wish = "") -> None:
     """Refuse options that a given ``socket`` makes senseless, and a voice that is not there."""
     if socket and (voice is not None or threads is not None):
         raise EdgevoiceError("--socket names a service, which has its voice: leave out --voice and --threads")
+    if socket and engine:
+        raise EdgevoiceError("--socket names a service, which has its engines: leave out --require")
     # Nor is a deployed folder looked into: its service may speak though its files do not.
     if not socket and not (voice and is_deployed(voice)):
         find(voice)

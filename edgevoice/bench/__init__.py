@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
 from edgevoice.progress import track
 
 COLD_RUNS = 10
@@ -65,6 +66,8 @@ class Report:
     peak_mib: Spread
     host: str
     engines: str = ""
+    remark: str = ""
+    """Why stages run elsewhere than the bundle was made for; empty if none does."""
     load_before: float = 0.0
     """Processes that wanted a CPU just before, the average of a minute."""
 
@@ -83,11 +86,17 @@ class Report:
         return {**asdict(self), "few_runs": self.few_runs, "busy": self.busy}
 
 
-def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int = WARM_RUNS) -> Report:
+def run(
+    bundle: Path,
+    threads: int,
+    cold_runs: int = COLD_RUNS,
+    warm_runs: int = WARM_RUNS,
+    engine: Wish = "",
+) -> Report:
     """Measure the bundle with ``threads`` threads, in processes of their own."""
     load_before = os.getloadavg()[0]
-    colds = [_worker(bundle, threads, 0) for _ in track(range(cold_runs), "cold starts", cold_runs)]
-    warm = _worker(bundle, threads, warm_runs)
+    colds = [_worker(bundle, threads, 0, engine) for _ in track(range(cold_runs), "cold starts", cold_runs)]
+    warm = _worker(bundle, threads, warm_runs, engine)
     texts = {
         name: {figure: Spread.of(values) for figure, values in figures.items()}
         for name, figures in warm["warm"].items()
@@ -95,12 +104,21 @@ def run(bundle: Path, threads: int, cold_runs: int = COLD_RUNS, warm_runs: int =
     cold = {name: Spread.of([row[name] for row in colds]) for name in ("load", "first_sound")}
     peak = Spread.of([row["peak_mib"] for row in colds])
     return Report(
-        str(bundle), threads, cold, texts, warm["shares"], peak, warm["host"], warm["engines"], load_before
+        str(bundle),
+        threads,
+        cold,
+        texts,
+        warm["shares"],
+        peak,
+        warm["host"],
+        warm["engines"],
+        warm["remark"],
+        load_before,
     )
 
 
-def _worker(bundle: Path, threads: int, runs: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "edgevoice.bench.worker", str(bundle), str(threads), str(runs)]
+def _worker(bundle: Path, threads: int, runs: int, engine: Wish) -> dict[str, Any]:
+    command = [sys.executable, "-m", "edgevoice.bench.worker", str(bundle), str(threads), str(runs), engine]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
@@ -134,7 +152,7 @@ def table(report: Report) -> str:
     if report.busy:
         cpus = f"the {os.cpu_count()} CPUs had a load of {report.load_before:.1f} already"
         lines.append(f"BUSY, {cpus}: measure again on a quiet machine for figures to quote")
-    lines += [report.engines, ""]
+    lines += [report.engines, *([f"note: {report.remark}"] if report.remark else []), ""]
     lines.append(f"{'cold start (new process)':34}{'median':>10}{'p95':>10}   runs")
     for name, spread in report.cold.items():
         lines.append(_line(name.replace("_", " "), spread, _time))

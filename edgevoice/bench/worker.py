@@ -17,7 +17,7 @@ from edgevoice.bench import TEXTS  # noqa: E402
 from edgevoice.deploy.selftest import peak_bytes  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 from edgevoice.manifest import STAGES  # noqa: E402
-from edgevoice.runtime import choice  # noqa: E402
+from edgevoice.options import Wish, required  # noqa: E402
 from edgevoice.runtime.engines import Array, Engine  # noqa: E402
 from edgevoice.runtime.voice import Voice  # noqa: E402
 
@@ -45,15 +45,16 @@ def speak(voice: Voice, text: str) -> tuple[float, float, float]:
     return first, time.perf_counter() - start, samples / voice.sample_rate
 
 
-def main(bundle: str, threads: int, runs: int) -> dict[str, Any]:
-    voice = Voice.load(Path(bundle), threads, own_process=True)
+def main(bundle: str, threads: int, runs: int, engine: Wish = "") -> dict[str, Any]:
+    voice = Voice.load(Path(bundle), threads, own_process=True, engine=engine)
     loaded = time.perf_counter()
     first, _, _ = speak(voice, TEXTS["middle"])
     result: dict[str, Any] = {
         "load": 1000 * (loaded - START),
         "first_sound": 1000 * (loaded - START + first),
         "peak_mib": peak_bytes() / (1 << 20),
-        "engines": choice.engines(voice.bundle.manifest),
+        "engines": voice.engines,
+        "remark": voice.remark,
         "host": f"{platform.machine()}, Python {platform.python_version()}",
     }
     if runs:
@@ -88,6 +89,6 @@ def _shares(voice: Voice) -> dict[str, float]:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), required(sys.argv[4]))))
     except EdgevoiceError as error:
         sys.exit(str(error))

@@ -24,6 +24,7 @@ from edgevoice.deploy.selftest import faults, limits_for, sentence
 from edgevoice.deploy.trial import deploying
 from edgevoice.deploy.watching import BY_ITSELF, Watch
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
 from edgevoice.serve import client
 from edgevoice.serve.protocol import Status, Words
 
@@ -51,6 +52,7 @@ def deploy_with_service(
     budget: int | None = None,
     allow_older: bool = False,
     self_test: SelfTest = isolate.run,
+    engine: Wish = "",
     note: Note = lambda _: None,
 ) -> Deployment:
     """`deploy`, and the service that runs for ``root`` speaks with the new release, or all is as before.
@@ -60,7 +62,15 @@ def deploy_with_service(
     """
     folder = Folder(Path(root).absolute())
     install = partial(
-        deploy, bundle_path, root, keep=keep, budget=budget, allow_older=allow_older, self_test=self_test
+        deploy,
+        bundle_path,
+        root,
+        keep=keep,
+        budget=budget,
+        allow_older=allow_older,
+        self_test=self_test,
+        engine=engine,
+        note=note,
     )
     with ExitStack() as held:
         there = is_deployed(folder.root)

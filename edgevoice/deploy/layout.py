@@ -7,6 +7,7 @@
     ROOT/current               relative symbolic link to the release that speaks: the only authority
     ROOT/state.json            the order in which releases came to speak; which one is still on trial
     ROOT/staging/              exists only while a deploy runs, or after one was killed
+    ROOT/engines/              TensorRT engines, made here: see `edgevoice.runtime.engines.tensorrt`
     ROOT/keys/                 once the folder takes only signed bundles: see `edgevoice.signing`
     ROOT/update.toml           where `edgevoice update` looks: see `edgevoice.update`
     ROOT/incoming/             exists only while a pack is installed, or a download waits to go on
@@ -32,7 +33,7 @@ NAME_DIGITS = 16
 HISTORY = 16
 AGAIN = "deploy the bundle again"
 
-BESIDE = frozenset({"incoming", "keys", "update.toml"})
+BESIDE = frozenset({"engines", "incoming", "keys", "update.toml"})
 """What of ours may lie in a folder before its first release does."""
 
 _TARGET = re.compile(r"releases/([0-9a-f]{16})\Z")
@@ -63,6 +64,10 @@ class Folder:
     @property
     def staging(self) -> Path:
         return self.root / "staging"
+
+    @property
+    def engines(self) -> Path:
+        return self.root / "engines"
 
     @property
     def current(self) -> Path:

@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgevoice import bundle
-from edgevoice.deploy import isolate
+from edgevoice.deploy import engines, isolate
 from edgevoice.deploy import stage as staging
 from edgevoice.deploy.layout import (
     HISTORY,
@@ -36,6 +37,7 @@ from edgevoice.deploy.lock import explained, locked, saying_what_speaks, still
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import launcher
+from edgevoice.options import Wish
 from edgevoice.signing import check as signing
 
 __all__ = ["Deployment", "Release", "Report", "Status", "commit", "deploy", "go_back_if_on_trial"]
@@ -49,12 +51,14 @@ SelfTest = Callable[[Path, "int | None"], Report]
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deploy did. ``linked_bytes``: shared with releases that were there already."""
+    """What a deploy did. ``linked_bytes``: shared with releases that were there already. ``remark``: why it
+    will speak with other engines than it was made for, or empty."""
 
     release: Release
     copied_bytes: int
     linked_bytes: int
     report: Report
+    remark: str = ""
 
 
 def deploy(
@@ -66,13 +70,16 @@ def deploy(
     trial: bool = False,
     allow_older: bool = False,
     self_test: SelfTest = isolate.run,
+    engine: Wish = "",
+    note: Callable[[str], None] = lambda _: None,
 ) -> Deployment:
     """Install the bundle at ``bundle_path`` (a bundle or a deployed folder) into ``root`` and let it speak.
 
     ``keep``: releases that stay, the current and the previous one always among them. ``budget``: bytes of
     memory. ``trial``: the release must be committed with `commit`, else `go_back_if_on_trial` leaves it.
     Where ``root`` trusts keys, one of them must have signed the bundle, and its serial must not be lower than
-    the newest that was there, unless with ``allow_older``.
+    the newest that was there, unless with ``allow_older``. Engines are built before the release is heard;
+    ``engine`` "tensorrt" refuses one that could not speak with them, ``note`` is told what takes minutes.
     Raises `EdgevoiceError` with the old release untouched and nothing half-written left.
     """
     folder = Folder(Path(root).absolute())
@@ -87,12 +94,14 @@ def deploy(
                     signing.refuse_older(folder.root, source)
             link = prepare_switch(folder, name)
             with _withdrawn_on_failure(folder, name):
-                done = _install(source, folder, budget, self_test)
+                hear = partial(_hear, folder, name, budget, self_test, engine, note)
+                done = _install(source, folder, hear)
                 signing.note_serial(folder.root, source.manifest.serial, folder.staging)
                 if name != current_name(folder):  # what speaks goes on with the runtime that it speaks with
                     launcher.bind(folder.root, name)
                 _let_speak(folder, name, link, trial)
             _prune(folder, keep)
+            engines.prune(folder)
             return replace(done, release=describe(folder, name))
 
 
@@ -163,21 +172,21 @@ def _withdrawn_on_failure(folder: Folder, name: str) -> Iterator[None]:
         raise
 
 
-def _install(source: bundle.Bundle, folder: Folder, budget: int | None, self_test: SelfTest) -> Deployment:
+def _install(source: bundle.Bundle, folder: Folder, hear: Callable[[Path], tuple[Report, str]]) -> Deployment:
     """Have the bundle among the releases, checked and heard; what is there and whole is not copied."""
     name = short(source.id)
     if name in installed(folder) and _serves(source, describe(folder, name, verify=True)):
-        report = _heard(self_test(folder.release(name), budget), folder, name)
-        return Deployment(Release(name, folder.release(name)), 0, 0, report)
+        report, remark = hear(folder.release(name))
+        return Deployment(Release(name, folder.release(name)), 0, 0, report, remark)
     work = staging.plan(source, folder)
     staging.check_space(work, folder)
     place = folder.staging / name
     signing.require(folder.root, staging.stage(source, work, place))
-    report = _heard(self_test(place, budget), folder, name)
+    report, remark = hear(place)
     folder.releases.mkdir(exist_ok=True)
     bundle.replace_folder(place, folder.release(name))
     bundle.sync_folder(folder.root)
-    return Deployment(Release(name, folder.release(name)), work.copy_bytes, work.link_bytes, report)
+    return Deployment(Release(name, folder.release(name)), work.copy_bytes, work.link_bytes, report, remark)
 
 
 def _serves(source: bundle.Bundle, there: Release) -> bool:
@@ -188,11 +197,22 @@ def _serves(source: bundle.Bundle, there: Release) -> bool:
     return signature.is_file() and signature.read_bytes() == source.signature.read_bytes()
 
 
-def _heard(report: Report, folder: Folder, name: str) -> Report:
+def _hear(
+    folder: Folder,
+    name: str,
+    budget: int | None,
+    self_test: SelfTest,
+    engine: Wish,
+    note: Callable[[str], None],
+    place: Path,
+) -> tuple[Report, str]:
+    """Let the release in ``place`` speak with the engines that it will have; the report, and their remark."""
+    remark = engines.build(place, folder, engine, note)
+    report = self_test(place, budget)
     if report.problems:
         problems = "; ".join(report.problems)
         raise EdgevoiceError(f"release {name} failed its self-test: {problems}; {still(folder)}")
-    return report
+    return report, remark
 
 
 def _let_speak(folder: Folder, name: str, link: Path, trial: bool) -> None:

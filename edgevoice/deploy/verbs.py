@@ -10,12 +10,11 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
-from edgevoice import bundle as bundles
 from edgevoice.deploy import watching
 from edgevoice.deploy.watching import Watch
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish, required
 from edgevoice.remote.target import Host, parse
-from edgevoice.runtime import choice
 from edgevoice.serve import client
 
 MEBI = 1 << 20
@@ -74,6 +73,14 @@ def deploy(
         bool,
         typer.Option("--allow-older", help="Also a signed bundle with a lower serial than one before it."),
     ] = False,
+    require: Annotated[
+        str,
+        typer.Option(
+            "--require",
+            help="tensorrt: refuse a release that would not speak with TensorRT there.",
+            metavar="ENGINE",
+        ),
+    ] = "",
     port: PortOption = None,
     ssh_option: SshOption = None,
     python: PythonOption = "python3",
@@ -84,6 +91,7 @@ def deploy(
     A service that runs for the folder takes it up; if it fails there, the old release speaks again.
     """
     watch = watching.watch(service, restart, socket, health)
+    engine = required(require)
     host = parse(place)
     if host is None:
         given = {
@@ -94,12 +102,13 @@ def deploy(
         }
         given |= {"--target": target, "--port": port, "--ssh-option": ssh_option}
         _refuse_for_a_folder(place, given)
-        _deploy_here(bundle, place, keep, allow_older, watch, as_json)
+        _deploy_here(bundle, place, keep, allow_older, watch, engine, as_json)
         return
     from edgevoice.remote import deploy as remote
     from edgevoice.remote import transfer
 
     arguments = ["--keep", str(keep), *(["--allow-older"] if allow_older else []), *watching.words(watch)]
+    arguments += ["--require", engine] if engine else []
     options = remote.Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
     _deploy_there(bundle, host, _ssh(port, ssh_option, python), options, dry_run, as_json)
 
@@ -116,7 +125,9 @@ def _deploy_there(bundle: str, host: Host, ssh: Any, options: Any, dry_run: bool
     _print(_looked(done) if dry_run else _told(done))
 
 
-def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, watch: Watch, as_json: bool) -> None:
+def _deploy_here(
+    bundle: str, folder: str, keep: int, allow_older: bool, watch: Watch, engine: Wish, as_json: bool
+) -> None:
     from edgevoice.deploy.health import deploy_with_service
 
     done = deploy_with_service(
@@ -125,13 +136,14 @@ def _deploy_here(bundle: str, folder: str, keep: int, allow_older: bool, watch: 
         keep=keep,
         watch=watch,
         allow_older=allow_older,
+        engine=engine,
         note=watching.note,
     )
     if as_json:
         _print(asdict(done))
         return
-    if remark := choice.remark(bundles.read(done.release.path, verify=False).manifest):
-        watching.note(remark)
+    if done.remark:
+        watching.note(done.remark)
     _print(f"{folder} speaks with {done.release.voice} (release {done.release.name}); {_copied(done)}")
 
 

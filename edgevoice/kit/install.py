@@ -44,7 +44,7 @@ PATIENCE_SECONDS = 10.0
 MARK = "edgevoice.lock"
 SESSION = "session.lock"
 """Held by whoever sends to this folder; the folder itself and its mark are locked by the deploy that runs."""
-BESIDE = {"arriving", "bin", "incoming", "keys", "runtime", "runtimes", SESSION, "update.toml"}
+BESIDE = {"arriving", "bin", "engines", "incoming", "keys", "runtime", "runtimes", SESSION, "update.toml"}
 """What of ours may lie in a folder that no release came to yet."""
 
 HELD: list[int] = []

@@ -6,18 +6,19 @@ from edgevoice.manifest import STAGES, Manifest
 
 
 def engines(manifest: Manifest) -> str:
-    """What runs: "encoder FP32, acoustic FP32, vocoder INT8 by ONNX Runtime on the CPU"."""
+    """What runs on the CPU: "encoder FP32, acoustic FP32, vocoder INT8 by ONNX Runtime on the CPU"."""
     stages = ", ".join(f"{stage} {manifest.stages[stage].speaks.precision.upper()}" for stage in STAGES)
     return f"{stages} by ONNX Runtime on the CPU"
 
 
-def remark(manifest: Manifest) -> str:
-    """What to know of a bundle with files that this version has no engine for; empty for any other."""
-    variants = [variant for stage in manifest.stages.values() for variant in stage.variants]
-    waiting = sorted({variant.precision.upper() for variant in variants if variant.engine == "tensorrt"})
-    if not waiting:
-        return ""
+def for_gpu(manifest: Manifest) -> bool:
+    """Whether the bundle holds files that were made for TensorRT."""
+    return any(v.engine == "tensorrt" for stage in manifest.stages.values() for v in stage.variants)
+
+
+def fallback(manifest: Manifest, reason: str) -> str:
+    """What to tell who has a voice for a GPU that speaks on the CPU."""
     return (
-        f"this version runs {engines(manifest)}: it has no engine yet for the bundle's "
-        f"{' and '.join(waiting)} files, which are for TensorRT on {manifest.provenance.target}"
+        f"this voice was made for TensorRT on {manifest.provenance.target} and speaks on the CPU here "
+        f"({engines(manifest)}): {reason}"
     )

@@ -15,10 +15,11 @@ from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
 from edgevoice.options import LONGEST_IDS as LONGEST_IDS
-from edgevoice.options import PAUSE_SECONDS, check_options
+from edgevoice.options import PAUSE_SECONDS, Wish, check_options
 from edgevoice.runtime import find
-from edgevoice.runtime.engines import Engine
-from edgevoice.runtime.engines.onnx import OnnxEngine, share_pool
+from edgevoice.runtime.choice import engines
+from edgevoice.runtime.engines.onnx import share_pool
+from edgevoice.runtime.engines.select import Selected, select
 from edgevoice.runtime.synthesis import Stages
 from targets.cpus import usable_cpus
 
@@ -42,6 +43,7 @@ class Voice:
         """Which phonemizer stands in for the one that the voice learnt with, and why; empty if none does."""
         speakers = bundle.manifest.voice.speakers
         self._rows = _rows(bundle, speakers) if speakers else None
+        self._selected: Selected | None = None
 
     @classmethod
     def load(
@@ -50,11 +52,14 @@ class Voice:
         threads: int | None = None,
         verify: bool = True,
         own_process: bool = False,
+        engine: Wish = "",
+        note: Callable[[str], None] = lambda _: None,
     ) -> Voice:
         """Load a bundle, or the release that a deployed folder speaks with; None is the voice in the package.
 
         threads: for all stages together; by default the CPUs that this process may use. own_process: nothing
         else in this process uses ONNX Runtime, so the stages may share its one process-wide thread pool.
+        engine: "tensorrt" takes nothing else, "onnxruntime" leaves a GPU alone. note: told what takes long.
         Raises `EdgevoiceError` for anything that cannot be loaded.
         """
         bundle = find.read(voice, verify)
@@ -64,13 +69,21 @@ class Voice:
         if own_process:
             share_pool(count)
         manifest = bundle.manifest
-        engines: dict[str, Engine] = {
-            stage: OnnxEngine(bundle.file(bundle.variant(stage).file), count) for stage in manifest.stages
-        }
+        selected = select(bundle, count, engine, note)
         phonemizer, stand_in = _phonemizer(bundle)
-        loaded = cls(bundle, Stages(manifest, **engines), _table(bundle), phonemizer)
-        loaded.stand_in = stand_in
+        loaded = cls(bundle, Stages(manifest, **selected.engines), _table(bundle), phonemizer)
+        loaded.stand_in, loaded._selected = stand_in, selected
         return loaded
+
+    @property
+    def engines(self) -> str:
+        """What runs each stage: "encoder FP32, ... by ONNX Runtime on the CPU"."""
+        return self._selected.words if self._selected else engines(self.bundle.manifest)
+
+    @property
+    def remark(self) -> str:
+        """Why stages run elsewhere than the bundle was made for; empty if none does."""
+        return self._selected.remark if self._selected else ""
 
     @property
     def speakers(self) -> list[str]:
@@ -103,7 +116,16 @@ class Voice:
         if first is None:
             raise NothingToSay("there is nothing to say in this text: it has no letters or numbers")
         notes.release()
-        return self._speak(first, sentences, conditions, speed, pause, seed, chunks)
+        sound = self._speak(first, sentences, conditions, speed, pause, seed, chunks)
+        return self._telling(sound, note) if note else sound
+
+    def _telling(self, sound: Iterator[Float], note: Callable[[str], None]) -> Iterator[Float]:
+        """What happens to the engines meanwhile is told as soon as it has happened."""
+        news = self._selected.news if self._selected else []
+        for part in sound:
+            while news:
+                note(news.pop(0))
+            yield part
 
     def _speak(
         self,

@@ -23,6 +23,7 @@ from edgevoice.deploy.stage import megabytes
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import install, launcher
+from edgevoice.options import Wish
 from targets import load, memory
 
 if TYPE_CHECKING:
@@ -42,20 +43,20 @@ class Loaded:
     problem: str = ""
 
 
-def start(path: Path, threads: int | None) -> Loaded:
+def start(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
     """Load the bundle at ``path``, or the release with which a service of the folder ``path`` is to begin.
 
     That is the current one, unless its trial was abandoned; and the newest that loads, if it does not: an old
     voice beats none.
     """
     if not is_deployed(path):
-        return Loaded(_load(path, threads), _release_of(path))
+        return Loaded(_load(path, threads, engine), _release_of(path))
     folder = open_folder(path)
     problem = _go_back(folder)
     reasons: list[str] = []
     for name in _candidates(folder):
         try:
-            voice = _load(_whole(folder, name), threads)
+            voice = _load(_whole(folder, name), threads, engine)
         except EdgevoiceError as error:
             reasons.append(str(error))
         else:
@@ -65,11 +66,11 @@ def start(path: Path, threads: int | None) -> Loaded:
     )
 
 
-def again(path: Path, threads: int | None) -> Loaded:
+def again(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
     """Load what is current now, beside the voice that speaks. Raises `Anew` where that is impossible."""
     if not is_deployed(path):
         _check_room(path)
-        return Loaded(_load(path, threads), _release_of(path))
+        return Loaded(_load(path, threads, engine), _release_of(path))
     folder = open_folder(path)
     name = current_name(folder)
     if name is None:
@@ -77,7 +78,7 @@ def again(path: Path, threads: int | None) -> Loaded:
     place = _whole(folder, name)
     _check_runtime(folder)
     _check_room(place)
-    return Loaded(_load(place, threads), name)
+    return Loaded(_load(place, threads, engine), name)
 
 
 def _check_runtime(folder: Folder) -> None:
@@ -118,10 +119,10 @@ def _release_of(path: Path) -> str:
     return short(bundle.read(path, verify=False).id)
 
 
-def _load(path: Path, threads: int | None) -> Voice:
+def _load(path: Path, threads: int | None, engine: Wish) -> Voice:
     from edgevoice.runtime.voice import Voice
 
-    return Voice.load(path, threads, own_process=True)
+    return Voice.load(path, threads, own_process=True, engine=engine)
 
 
 def _check_room(path: Path) -> None:

@@ -16,6 +16,7 @@ from edgevoice.deploy.layout import Folder, current_name, is_deployed, on_trial
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.kit import launcher
+from edgevoice.options import Wish
 from edgevoice.runtime.find import find
 from edgevoice.serve import place, protocol, releases
 from edgevoice.serve.connection import Connection, Gone
@@ -42,6 +43,7 @@ class Settings:
     socket: Path | None = None
     group: str | None = None
     threads: int | None = None
+    engine: Wish = ""
     grace: float = GRACE_SECONDS
 
 
@@ -87,7 +89,7 @@ class Service:
         self._next_life = self._next_look = 0.0
         self._spoken, self._instance, self._since = 0, secrets.token_hex(8), time.monotonic()
         self._threads = settings.threads or usable_cpus()
-        self._loaded = releases.start(settings.path, settings.threads)
+        self._loaded = releases.start(settings.path, settings.threads, settings.engine)
         self._trial = self._is_on_trial()
 
     def run(self, path: Path) -> None:
@@ -171,7 +173,8 @@ class Service:
         voice = self._loaded.voice
         self._jobs.add(Job(connection, voice, asked))
         name = voice.bundle.manifest.voice.name
-        header = Header(voice.sample_rate, self._loaded.release, name, voice.stand_in)
+        remarks = "; ".join(filter(None, [voice.stand_in, voice.remark]))
+        header = Header(voice.sample_rate, self._loaded.release, name, remarks)
         self._loop.send(connection, [protocol.told(b"H", header)])
 
     # The state.
@@ -242,7 +245,8 @@ class Service:
     def _load(self) -> None:
         """In a thread, beside what is being said."""
         try:
-            self._fresh = releases.again(self._settings.path, self._settings.threads)
+            settings = self._settings
+            self._fresh = releases.again(settings.path, settings.threads, settings.engine)
         except EdgevoiceError as error:
             self._fresh = error
         except Exception as error:

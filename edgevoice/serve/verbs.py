@@ -32,15 +32,20 @@ def serve(
     ] = None,
     group: Group = None,
     threads: Threads = None,
+    require: Annotated[
+        str, typer.Option("--require", help="tensorrt: speak with TensorRT or not at all.", metavar="ENGINE")
+    ] = "",
 ) -> None:
     """Hold the voice loaded and speak what arrives on a Unix socket.
 
     SIGTERM lets it finish what is being said; SIGHUP takes up the release that is current now.
     """
+    from edgevoice.options import required
     from edgevoice.serve.service import Settings
     from edgevoice.serve.service import serve as run
 
-    run(Settings(voice, socket, group, threads), lambda text: print(text, file=sys.stderr, flush=True))
+    settings = Settings(voice, socket, group, threads, required(require))
+    run(settings, lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def unit(

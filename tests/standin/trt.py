@@ -15,6 +15,8 @@ import numpy as np
 import onnxruntime as ort
 from standin.gpu import Gpu
 
+from edgevoice.runtime.engines import onnx
+
 MAGIC = b"STANDIN!"
 TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(float16)": np.float16}
 BYTES_A_STEP = 4096
@@ -22,8 +24,10 @@ BYTES_A_STEP = 4096
 
 def _session(model: bytes) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.use_per_session_threads = onnx._pool is None  # a process of ours may have one pool for all
+    if onnx._pool is None:
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
     return ort.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 

@@ -176,8 +176,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_engines_of_no_release_are_removed(cache: Cache) -> None:
     cache.get(WANTED, Builder())
-    other = replace(WANTED, stage="acoustic")
+    other = replace(WANTED, onnx="cd" * 32)
     cache.get(other, Builder())
-    cache.prune({WANTED.file})
+    for name in ("aa", "bb"):
+        cache.write(f"{name}.key.json", b"{}")
+    cache.prune({"aa"}, {WANTED.onnx})
+    assert [path.name for path in cache.folder.glob("*.json")] == ["aa.key.json"]
     assert cache.find(WANTED) is not None
     assert cache.find(other) is None

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -149,12 +149,16 @@ class Cache:
         finally:
             os.close(descriptor)
 
-    def prune(self, keep: Mapping[str, object] | set[str]) -> None:
-        """Remove engines whose names are not among ``keep``."""
+    def prune(self, releases: set[str], onnx: set[str]) -> None:
+        """Remove engines of files whose SHA-256 is not in ``onnx``, and records of other bundles than
+        ``releases``, by the first 16 digits of their ids."""
         with self.locked():
             for plan in self.folder.glob("*.plan"):
-                if plan.name not in keep:
+                if _onnx_of(plan) not in onnx:
                     plan.unlink(missing_ok=True)
+            for record in self.folder.glob("*.json"):
+                if record.name.split(".")[0] not in releases:
+                    record.unlink(missing_ok=True)
 
 
 def _wait(descriptor: int, folder: Path, patience: float) -> None:
@@ -169,6 +173,15 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
                     f"another process builds engines in {folder} and does not end: look for it, or wait"
                 ) from None
             time.sleep(POLL_SECONDS)
+
+
+def _onnx_of(plan: Path) -> str:
+    """Of the file that an engine was built from; empty for what is no engine."""
+    try:
+        with open(plan, "rb") as stream:
+            return str(json.loads(stream.readline(1 << 16))["signature"]["onnx"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _head(wanted: Signature, plan: bytes) -> bytes:

@@ -1,0 +1,40 @@
+"""A release's engines are built before it is heard, and go with the last release that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgevoice import bundle
+from edgevoice.deploy.layout import Folder, installed
+from edgevoice.deploy.lock import saying_what_speaks
+from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
+
+
+def build(place: Path, folder: Folder, wish: Wish, note: Callable[[str], None]) -> str:
+    """Build what the release in ``place`` needs on this device; why it will do without, or empty.
+
+    Raises `EdgevoiceError` where ``wish`` is "tensorrt" and it cannot be had.
+    """
+    from edgevoice.runtime.engines.select import ready
+
+    with saying_what_speaks(folder):
+        return ready(bundle.read(place, verify=False), wish, note)
+
+
+def prune(folder: Folder) -> None:
+    """Remove the engines of releases that are gone."""
+    if not folder.engines.is_dir():
+        return
+    from edgevoice.runtime.engines.tensorrt.cache import Cache
+
+    names = set(installed(folder))
+    hashes: set[str] = set()
+    for name in names:
+        try:
+            made = bundle.read(folder.release(name), verify=False)
+        except EdgevoiceError:
+            return  # whatever it is that it needs
+        hashes |= {record.sha256 for record in made.manifest.files.values()}
+    Cache(folder.engines).prune(names, hashes)

@@ -1,0 +1,232 @@
+"""Build a bundle's engines on this device, time them against ONNX Runtime, and record the choice.
+
+``python -m edgevoice.runtime.engines.tensorrt.prepare BUNDLE FOLDER`` does it in a process of its own: a
+builder takes memory that it does not give back, and one that crashes must not end a voice that speaks.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgevoice import budget, bundle
+from edgevoice.bundle import Bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
+from edgevoice.runtime.engines import Array, Engine
+from edgevoice.runtime.engines import cuda as cudas
+from edgevoice.runtime.engines.cuda import Cuda
+from edgevoice.runtime.engines.tensorrt import engine as engines
+from edgevoice.runtime.engines.tensorrt import library, record, shapes, timing
+from edgevoice.runtime.engines.tensorrt.build import Order, build
+from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature, machine
+from edgevoice.runtime.engines.tensorrt.library import Module
+from edgevoice.runtime.engines.tensorrt.record import Candidate, Choice, Memory, Record
+from edgevoice.runtime.engines.tensorrt.timing import Feeds
+from targets import Target, host, load, memory
+from targets.errors import TargetError
+
+WORKSPACE_BYTES = 256 << 20
+"""Where no profile is known for this device."""
+
+LIMIT_SECONDS = 3600.0
+COMMAND = (sys.executable, "-m", "edgevoice.runtime.engines.tensorrt.prepare")
+
+
+def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
+    """The stage's files that TensorRT reads, those worth building: FP32 only where there is no other."""
+    found = [v for v in manifest.stages[stage].variants if v.engine in ("any", "tensorrt")]
+    narrow = [variant for variant in found if variant.precision != "fp32"]
+    return sorted(narrow or found, key=lambda variant: PRECISIONS.index(variant.precision))
+
+
+def device() -> Target | None:
+    """The profile of this machine, if it is known and runs TensorRT."""
+    try:
+        found = load(host.read().targets[0])
+    except TargetError:
+        return None
+    return found if found.engine == "tensorrt" else None
+
+
+def signature(made: Bundle, variant: Variant, stage: StageName, here: Machine) -> Signature:
+    """What the engine of this file is kept under; `prepare` and whoever loads must agree on it."""
+    target = device()
+    return Signature(
+        here,
+        stage,
+        variant.precision,
+        made.manifest.files[variant.file].sha256,
+        shapes.of(made.manifest)[stage],
+        target.workspace_bytes if target else WORKSPACE_BYTES,
+        target.aux_streams if target else 0,
+    )
+
+
+def plan(made: Bundle, variant: Variant, stage: StageName, trt: Module, cache: Cache, here: Machine) -> bytes:
+    """The engine of this file, from the cache or built now."""
+    wanted = signature(made, variant, stage, here)
+    path = made.file(variant.file)
+    order = Order(path, wanted.lengths.profiles, wanted.workspace_bytes, wanted.aux_streams)
+    return cache.get(wanted, lambda timings: build(trt, order, timings))[0]
+
+
+def check_memory(made: Bundle, cuda: Cuda) -> int:
+    """Refuse before anything is built what cannot fit; the plan's bytes but for the runtime, 0 if unknown."""
+    target = device()
+    if target is None:
+        return 0
+    free = cuda.memory()[0]
+    if target.shared_memory:
+        # CUDA's figure leaves out what the kernel would give back.
+        free = max(free, memory.read().available)
+    try:
+        planned = budget.check(made.manifest, target, free)
+    except EdgevoiceError as error:
+        raise EdgevoiceError(f"the voice does not fit this device: {error}") from None
+    return planned.total_bytes - planned.row("runtime").bytes
+
+
+def prepare(
+    made: Bundle,
+    cache: Cache,
+    trt: Module,
+    cuda: Cuda,
+    windows: Mapping[StageName, Feeds],
+    on_cpu: Mapping[StageName, Engine],
+) -> Record:
+    """Build, time and choose. ``windows``: what a stage is given at its usual length; ``on_cpu``: the stages
+    by ONNX Runtime, whose sound the others must make.
+
+    Raises `EdgevoiceError` for what concerns all stages; a stage that TensorRT fails at is recorded.
+    """
+    here = machine(trt, cuda.device())
+    planned = check_memory(made, cuda)
+    free = cuda.memory()[0]
+    stages: dict[StageName, Choice] = {}
+    for stage in STAGES:
+        spoken = made.variant(stage)
+        reference = on_cpu[stage].run(windows[stage])
+        rows = [
+            _on_gpu(made, variant, stage, trt, cuda, cache, windows[stage], reference)
+            for variant in readable(made.manifest, stage)
+        ]
+        took = timing.median(on_cpu[stage], windows[stage])
+        rows.append(Candidate("onnxruntime", spoken.precision, spoken.file, took))
+        stages[stage] = record.choose(rows, timing.steps(windows[stage]))
+    facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
+    found = Record(made.id, facts, stages, _taken(made, stages, trt, cuda, cache, here, free), planned)
+    record.write(cache, found, here)
+    return found
+
+
+def load_chosen(
+    made: Bundle, found: Mapping[StageName, Choice], trt: Module, cuda: Cuda, cache: Cache, here: Machine
+) -> dict[str, engines.TensorRtEngine]:
+    """The engines of the stages that TensorRT runs, with their shared memory."""
+    plans: dict[str, engines.Plan] = {}
+    for stage, row in found.items():
+        if row.engine == "tensorrt":
+            variant = next(v for v in made.manifest.stages[stage].variants if v.file == row.file)
+            lengths = shapes.of(made.manifest)[stage]
+            plans[stage] = engines.Plan(plan(made, variant, stage, trt, cache, here), lengths)
+    return engines.load(trt, cuda, plans) if plans else {}
+
+
+def _on_gpu(
+    made: Bundle,
+    variant: Variant,
+    stage: StageName,
+    trt: Module,
+    cuda: Cuda,
+    cache: Cache,
+    feeds: Feeds,
+    reference: Sequence[Array],
+) -> Candidate:
+    try:
+        data = plan(made, variant, stage, trt, cache, machine(trt, cuda.device()))
+        lengths = shapes.of(made.manifest)[stage]
+        engine = engines.load(trt, cuda, {stage: engines.Plan(data, lengths)})[stage]
+        fault = timing.differs(engine.run(feeds), reference)
+        took = None if fault else timing.median(engine, feeds)
+    except EdgevoiceError as error:
+        if getattr(error, "lost", False):
+            raise
+        fault, took = str(error), None
+    return Candidate("tensorrt", variant.precision, variant.file, took, fault)
+
+
+def _taken(
+    made: Bundle,
+    stages: Mapping[StageName, Choice],
+    trt: Module,
+    cuda: Cuda,
+    cache: Cache,
+    here: Machine,
+    free: int,
+) -> Memory | None:
+    loaded = load_chosen(made, stages, trt, cuda, cache, here)
+    if not loaded:
+        return None
+    shared = next(iter(loaded.values())).shared
+    return Memory(max(0, free - cuda.memory()[0]), shared.arena_bytes, shared.block_bytes)
+
+
+def in_process(made: Path, folder: Path, command: Sequence[str] = COMMAND) -> None:
+    """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended."""
+    try:
+        done = subprocess.run(
+            [*command, str(made), str(folder)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise EdgevoiceError(f"engines were not built within {LIMIT_SECONDS:.0f} s") from None
+    try:
+        answer = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+        error = str(answer["error"])
+    except (ValueError, KeyError, TypeError):
+        lines = done.stderr.strip().splitlines()
+        last = f" ({lines[-1]})" if lines else ""
+        error = f"the process that builds engines ended with status {done.returncode}{last}"
+    if error:
+        raise EdgevoiceError(error)
+
+
+def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None) -> str:
+    """The error, empty if all went well."""
+    from edgevoice.runtime.windows import heard
+
+    made = bundle.read(arguments[0], verify=False)
+    try:
+        trt, cuda = (find or _find)()
+        on_cpu, windows = heard(made)
+        prepare(made, Cache(Path(arguments[1])), trt, cuda, windows, on_cpu)
+    except EdgevoiceError as error:
+        return str(error)
+    return ""
+
+
+def _find() -> tuple[Module, Cuda]:
+    reason = cudas.probe()
+    if reason:
+        raise EdgevoiceError(reason)
+    return library.load(), cudas.load()
+
+
+def answer(error: str) -> Any:
+    return json.dumps({"error": error})
+
+
+if __name__ == "__main__":
+    print(f"\n{answer(main(sys.argv[1:]))}", flush=True)

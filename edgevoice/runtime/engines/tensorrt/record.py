@@ -1,0 +1,117 @@
+"""What was measured here for a bundle, and which engine runs each stage: kept beside the engines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from edgevoice.manifest import STAGES, Precision, StageName
+from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine
+
+Kind = Literal["tensorrt", "onnxruntime"]
+WORDS: dict[str, str] = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime on the CPU"}
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Candidate(_Strict, frozen=True):
+    """One way to run a stage. ``milliseconds``: the median for ``Choice.steps``; ``fault``: why it cannot."""
+
+    engine: Kind
+    precision: Precision
+    file: str
+    milliseconds: float | None = None
+    fault: str = ""
+
+    @property
+    def words(self) -> str:
+        how = f"{self.precision.upper()} by {WORDS[self.engine]}"
+        if self.fault or self.milliseconds is None:
+            return f"{how} cannot be used: {self.fault}"
+        return f"{how} {self.milliseconds:.2f} ms"
+
+
+class Choice(_Strict, frozen=True):
+    """``steps``: length of the window that was timed, in ids or frames. ``fallback``: why TensorRT runs
+    nothing of it, where that was no choice."""
+
+    engine: Kind
+    precision: Precision
+    file: str
+    steps: int
+    reason: str
+    candidates: list[Candidate]
+    fallback: str = ""
+
+
+class Memory(_Strict, frozen=True):
+    """Bytes, read on the device: by how much its free memory fell while the chosen engines were loaded
+    (libraries, context, weights, arena and all), the shared arena, the block of inputs and outputs."""
+
+    taken: int
+    arena: int
+    block: int
+
+
+class Record(_Strict, frozen=True):
+    """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime."""
+
+    bundle: str
+    machine: dict[str, str]
+    stages: dict[StageName, Choice]
+    memory: Memory | None = None
+    plan_bytes: int = 0
+
+    @property
+    def faulty(self) -> bool:
+        return any(row.fault for choice in self.stages.values() for row in choice.candidates)
+
+
+def choose(candidates: list[Candidate], steps: int) -> Choice:
+    """The fastest that works; the sentence says what the others took, or why they cannot be used."""
+    working = [row for row in candidates if row.milliseconds is not None and not row.fault]
+    best = min(working, key=lambda row: row.milliseconds or 0.0)
+    others = [row.words for row in candidates if row is not best]
+    reason = "; ".join([f"{best.words} for {steps} steps, the fastest here", *others])
+    by_tensorrt = [row for row in candidates if row.engine == "tensorrt"]
+    fallback = ""
+    if not any(row in working for row in by_tensorrt):
+        fallback = "; ".join(row.words for row in by_tensorrt) or "TensorRT reads none of its files"
+    return Choice(best.engine, best.precision, best.file, steps, reason, candidates, fallback)
+
+
+def words(record: Record) -> str:
+    """ "encoder FP32 by ONNX Runtime on the CPU, acoustic FP16 by TensorRT, ..." """
+    return ", ".join(
+        f"{stage} {row.precision.upper()} by {WORDS[row.engine]}"
+        for stage in STAGES
+        if (row := record.stages[stage])
+    )
+
+
+def read(cache: Cache, bundle_id: str, machine: Machine) -> Record | None:
+    """None where this bundle was not measured on this device as it is now, or the file is no record."""
+    try:
+        raw = (cache.folder / _name(bundle_id, machine)).read_bytes()
+        found = msgspec.json.decode(raw, type=Record)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    same = found.bundle == bundle_id and found.machine == _facts(machine)
+    return found if same and set(found.stages) == set(STAGES) else None
+
+
+def write(cache: Cache, record: Record, machine: Machine) -> None:
+    raw = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    with cache.locked():
+        cache.write(_name(record.bundle, machine), raw + b"\n")
+
+
+def _name(bundle_id: str, machine: Machine) -> str:
+    return f"{bundle_id[:16]}.{machine.key}.json"
+
+
+def _facts(machine: Machine) -> dict[str, str]:
+    return {name: str(value) for name, value in msgspec.to_builtins(machine).items()}
