@@ -89,6 +89,7 @@ def _shares(voice: Voice) -> dict[str, float]:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), required(sys.argv[4]))))
+        wish = map(required, sys.argv[4:])
+        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *wish)))
     except EdgevoiceError as error:
         sys.exit(str(error))

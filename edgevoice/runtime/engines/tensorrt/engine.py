@@ -81,10 +81,10 @@ class TensorRtEngine:
         self._trt, self._stage, self._lengths, self.shared = trt, stage, plan.lengths, shared
         self._runtime = runtime  # it must outlive what it made
         with library.recorded() as record:
-            self._engine = runtime.deserialize_cuda_engine(plan.data)
-            if self._engine is None:
+            self._trt_engine = runtime.deserialize_cuda_engine(plan.data)
+            if self._trt_engine is None:
                 raise EdgevoiceError(f"TensorRT does not load the {stage}'s engine: {record.reason()}")
-        self.arena_bytes = int(self._engine.device_memory_size_v2)
+        self.arena_bytes = int(self._trt_engine.device_memory_size_v2)
         self.weights_bytes = len(plan.data)
         self._free = self._lane(len(plan.lengths.profiles) - 1)
         self._inputs, self._outputs = self._slots()
@@ -131,7 +131,7 @@ class TensorRtEngine:
     def _lane(self, profile: int) -> _Lane:
         strategy = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
         with library.recorded() as record:
-            context = self._engine.create_execution_context(strategy)
+            context = self._trt_engine.create_execution_context(strategy)
             if context is None:
                 raise EdgevoiceError(f"TensorRT makes no context for the {self._stage}: {record.reason()}")
         stream = self.shared.stream
@@ -142,17 +142,17 @@ class TensorRtEngine:
 
     def _slots(self) -> tuple[list[_Slot], list[_Slot]]:
         """Inputs one after another at their largest, then the outputs that these give."""
-        engine, context = self._engine, self._free.context
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        trt_engine, context = self._trt_engine, self._free.context
+        names = [trt_engine.get_tensor_name(index) for index in range(trt_engine.num_io_tensors)]
         mode = self._trt.TensorIOMode.INPUT
-        taken = [name for name in names if engine.get_tensor_mode(name) == mode]
+        taken = [name for name in names if trt_engine.get_tensor_mode(name) == mode]
         inputs: list[_Slot] = []
         offset = 0
         profile = len(self._lengths.profiles) - 1
         for name in taken:
-            shape = tuple(engine.get_tensor_shape(name))
+            shape = tuple(trt_engine.get_tensor_shape(name))
             if -1 in shape:
-                shape = tuple(engine.get_tensor_profile_shape(name, profile)[2])
+                shape = tuple(trt_engine.get_tensor_profile_shape(name, profile)[2])
             context.set_input_shape(name, shape)
             offset = self._place(inputs, name, shape, offset)
         outputs: list[_Slot] = []
@@ -161,8 +161,8 @@ class TensorRtEngine:
         return inputs, outputs
 
     def _place(self, slots: list[_Slot], name: str, shape: tuple[int, ...], offset: int) -> int:
-        dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))
-        timed = -1 in tuple(self._engine.get_tensor_shape(name))
+        dtype = np.dtype(self._trt.nptype(self._trt_engine.get_tensor_dtype(name)))
+        timed = -1 in tuple(self._trt_engine.get_tensor_shape(name))
         slots.append(_Slot(name, offset, shape, dtype, timed))
         return offset + aligned(_bytes(shape, dtype))
 

@@ -1,0 +1,253 @@
+"""What is measured on a device and chosen, in this process, on the stand-in."""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from standin.cudart import Cudart
+from standin.gpu import Gpu
+from standin.trt import Tensorrt
+from standin.voice import Float, speak
+
+from edgevoice import bundle
+from edgevoice.bundle import Bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import STAGES, Variant
+from edgevoice.runtime.engines import Array, Engine
+from edgevoice.runtime.engines.cuda import CudaError
+from edgevoice.runtime.engines.cuda.python import CudaPython
+from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.engines.select import Guarded, Spare
+from edgevoice.runtime.engines.tensorrt import prepare, record, timing
+from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.record import Candidate
+from edgevoice.runtime.synthesis import Stages
+from targets import load
+
+
+class Device:
+    """A bundle on the stand-in, with all that `prepare` takes."""
+
+    def __init__(self, path: Path, folder: Path, gpu: Gpu) -> None:
+        self.made: Bundle = bundle.read(path)
+        self.gpu, self.trt = gpu, Tensorrt(gpu)
+        self.cuda, self.cache = CudaPython(Cudart(gpu)), Cache(folder)
+        self.on_cpu = {s: OnnxEngine(self.made.file(self.made.variant(s).file), 1) for s in STAGES}
+        self.windows = windows(self.made, self.on_cpu)
+
+    def prepare(self) -> record.Record:
+        return prepare.prepare(self.made, self.cache, self.trt, self.cuda, self.windows, self.on_cpu)
+
+    def load(self, found: record.Record) -> dict[str, Any]:
+        here = machine(self.trt, self.cuda.device())
+        return prepare.load_chosen(self.made, found.stages, self.trt, self.cuda, self.cache, here)
+
+
+def windows(made: Bundle, on_cpu: Mapping[Any, Engine]) -> dict[Any, Mapping[str, Array]]:
+    feeds: dict[str, Mapping[str, Array]] = {}
+
+    class Spy:
+        def __init__(self, stage: str) -> None:
+            self.stage, self.inputs = stage, on_cpu[stage].inputs
+
+        def run(self, given: Mapping[str, Array]) -> list[Float]:
+            feeds[self.stage] = {name: np.array(value) for name, value in given.items()}
+            return on_cpu[self.stage].run(given)
+
+    speak(Stages(made.manifest, **{stage: Spy(stage) for stage in STAGES}), 8)
+    return feeds
+
+
+@pytest.fixture
+def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu) -> Device:
+    return Device(tiny_bundle, tmp_path / "engines", gpu)
+
+
+def fast_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine does, the stand-in takes 1 ms and the CPU 10."""
+
+    def median(engine: Engine, feeds: timing.Feeds) -> float:
+        return 10.0 if isinstance(engine, OnnxEngine) else 1.0
+
+    monkeypatch.setattr(timing, "median", median)
+
+
+def test_the_fastest_is_chosen_recorded_and_loaded(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_gpu(monkeypatch)
+    found = device.prepare()
+    assert [found.stages[stage].engine for stage in STAGES] == ["tensorrt"] * 3
+    assert "1.00 ms" in found.stages["vocoder"].reason
+    assert "FP32 by ONNX Runtime on the CPU 10.00 ms" in found.stages["vocoder"].reason
+    assert (
+        record.words(found) == "encoder FP32 by TensorRT, acoustic FP32 by TensorRT, vocoder FP32 by TensorRT"
+    )
+    here = machine(device.trt, device.cuda.device())
+    assert record.read(device.cache, device.made.id, here) == found
+    assert found.memory is not None
+    assert found.memory.arena > 0
+    loaded = device.load(found)
+    assert device.trt.builds == 3  # the engines came from the cache
+    sound = speak(Stages(device.made.manifest, **loaded), 8)
+    np.testing.assert_allclose(sound, speak(Stages(device.made.manifest, **device.on_cpu), 8), atol=1e-6)
+
+
+def test_a_stage_that_is_slower_on_the_gpu_stays_on_the_cpu(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        timing, "median", lambda engine, feeds: 1.0 if isinstance(engine, OnnxEngine) else 2.0
+    )
+    found = device.prepare()
+    assert {row.engine for row in found.stages.values()} == {"onnxruntime"}
+    assert not any(row.fallback for row in found.stages.values())  # it was a choice
+    assert device.load(found) == {}
+
+
+def test_another_machine_has_another_record(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_gpu(monkeypatch)
+    device.prepare()
+    here = machine(device.trt, device.cuda.device())
+    assert record.read(device.cache, device.made.id, replace(here, tensorrt="tensorrt 10.16.1")) is None
+    assert record.read(device.cache, "f" * 64, here) is None
+    for path in device.cache.folder.glob("*.json"):
+        path.write_bytes(path.read_bytes()[:50])
+    assert record.read(device.cache, device.made.id, here) is None
+
+
+@pytest.mark.parametrize("fault", ["build", "run", "memory"])
+def test_a_stage_that_fails_on_the_gpu_is_recorded_with_its_reason(device: Device, fault: str) -> None:
+    if fault == "build":
+        device.trt.build_fault = "no tactic"
+    elif fault == "run":
+        device.trt.run_fault = "Myelin fell over"
+    else:
+        device.gpu.total = 1000
+    found = device.prepare()
+    words = {"build": "no tactic", "run": "Myelin fell over", "memory": "MemoryAllocation"}[fault]
+    assert found.faulty
+    for row in found.stages.values():
+        assert (row.engine, words in row.fallback) == ("onnxruntime", True)
+    gc.collect()
+    assert device.gpu.held == 0
+
+
+def test_a_device_that_is_lost_ends_it(device: Device) -> None:
+    device.gpu.lost = True
+    with pytest.raises(CudaError):
+        device.prepare()
+    assert not list(device.cache.folder.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (np.array([1.0, np.nan], np.float32), "no|none"),
+        (np.array([1.0, 2.0, 3.0], np.float32), "shape"),
+        (np.array([-1.0, -2.0], np.float32), "little to do"),
+        (np.array([1.02, 1.98], np.float32), "^$"),
+    ],
+)
+def test_an_engine_that_says_something_else_is_found_out(output: Float, reason: str) -> None:
+    found = timing.differs([output], [np.array([1.0, 2.0], np.float32)])
+    assert re.search(reason, found)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_built(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(load("orin_nano_4gb"), budget_bytes=1 << 20)
+    monkeypatch.setattr(prepare, "device", lambda: small)
+    with pytest.raises(EdgevoiceError, match="does not fit this device"):
+        device.prepare()
+    assert device.trt.builds == 0
+
+
+def test_files_that_are_built() -> None:
+    class Stage:
+        def __init__(self, *variants: Variant) -> None:
+            self.variants = variants
+
+    def files(*variants: Variant) -> list[str]:
+        manifest: Any = type("M", (), {"stages": {"vocoder": Stage(*variants)}})
+        return [variant.file for variant in prepare.readable(manifest, "vocoder")]
+
+    plain, half = Variant("a", "fp32"), Variant("b", "fp16", "tensorrt")
+    eight, cpu = Variant("c", "int8", "tensorrt"), Variant("d", "int8", "onnxruntime")
+    assert files(plain, half, eight, cpu) == ["b", "c"]
+    assert files(plain, cpu) == ["a"]
+    assert files(cpu) == []
+
+
+def test_the_choice_names_the_others() -> None:
+    rows = [
+        Candidate("tensorrt", "fp16", "a", 2.0),
+        Candidate("tensorrt", "int8", "b", None, "no tactic"),
+        Candidate("onnxruntime", "fp32", "c", 9.0),
+    ]
+    made = record.choose(rows, 64)
+    assert (made.file, made.fallback) == ("a", "")
+    assert made.reason == (
+        "FP16 by TensorRT 2.00 ms for 64 steps, the fastest here; "
+        "INT8 by TensorRT cannot be used: no tactic; FP32 by ONNX Runtime on the CPU 9.00 ms"
+    )
+    assert record.choose(rows[1:], 64).fallback == "INT8 by TensorRT cannot be used: no tactic"
+
+
+def test_a_gpu_that_fails_in_the_middle_hands_over_to_the_cpu(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast_gpu(monkeypatch)
+    loaded = device.load(device.prepare())
+    news: list[str] = []
+    spare = Spare(device.made, 1, news)
+
+    class Failing(Guarded):
+        runs = 0
+
+        def run(self, feeds: Mapping[str, Array]) -> list[Float]:
+            Failing.runs += 1
+            device.gpu.lost = Failing.runs > 4
+            return super().run(feeds)
+
+    stages = Stages(device.made.manifest, **{s: Failing(s, engine, spare) for s, engine in loaded.items()})
+    sound = speak(stages, 40)
+    np.testing.assert_allclose(sound, speak(Stages(device.made.manifest, **device.on_cpu), 40), atol=1e-6)
+    assert len(news) == 1
+    assert "the GPU failed" in news[0]
+    assert "goes on on the CPU" in news[0]
+
+
+def child(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", script)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$"),
+        ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
+        ("raise SystemExit('Myelin')", r"ended with status 1 \(Myelin\)"),
+        ("print('nothing')", "ended with status 0"),
+    ],
+)
+def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: str) -> None:
+    with pytest.raises(EdgevoiceError, match=reason):
+        prepare.in_process(tmp_path, tmp_path, child(script))
+
+
+def test_a_builder_that_says_nothing_is_wrong_went_well(tmp_path: Path) -> None:
+    prepare.in_process(tmp_path, tmp_path, child('print(\'{"error": ""}\')'))
+
+
+def test_the_record_s_form_is_strict() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"bundle": "a", "machine": {}, "stages": {}, "more": 1}', type=record.Record)
