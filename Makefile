@@ -16,7 +16,7 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint ruff mypy imports test-oldest test-wheels test-aarch64 clean
+.PHONY: help demo test lint ruff mypy imports test-gpu test-oldest test-wheels test-aarch64 clean
 
 help:
 	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
 	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64; a kit'
 	@echo 'make test-aarch64 the kit of an aarch64 device installs and speaks under emulation (10 minutes)'
+	@echo 'make test-gpu     on a Jetson or a card, BUNDLE=... PYTHON_GPU=python3: the GPU tests, and the table they fill'
 	@echo 'make clean        remove .venv, build and caches'
 	@echo
 	@echo 'PYTHON=$(PYTHON)  PYTHON310=$(PYTHON310)  VENV=$(VENV)  PYTEST_ARGS=...'
@@ -79,6 +80,14 @@ test-oldest: $(OLDEST)/.made $(OLDEST)/.bundles
 test-wheels: $(VENV)/.dev
 	$(BIN)/python tests/project/wheels.py
 	$(BIN)/edgevoice kit --python 3.10 --machine aarch64 --glibc 2.35 --extra espeak -o build/kits/jetpack6
+
+# On the device itself, with the Python that has TensorRT, edgevoice and pytest: no environment is made here.
+PYTHON_GPU ?= python3
+BUNDLE ?= build/gpu/bundle
+
+test-gpu:
+	PYTHONPATH=. $(PYTHON_GPU) -m pytest tests/gpu -m gpu --gpu-bundle=$(BUNDLE) $(PYTEST_ARGS)
+	PYTHONPATH=. $(PYTHON_GPU) tests/gpu/table.py $(BUNDLE)
 
 # Slow, and not part of `make test`: an emulated Python installs the wheels and lets the tiny voice speak.
 test-aarch64: $(VENV)/.dev

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgevoice import install, text
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines import cuda
+from edgevoice.runtime.engines.tensorrt import library
 from targets import host
 
 
@@ -73,8 +76,7 @@ def _onnxruntime() -> Check:
         import onnxruntime
     except ImportError:
         return Check("ONNX Runtime", "missing", "no engine runs without it", "pip install onnxruntime")
-    detail = f"{onnxruntime.__version__}; in this version it runs every voice, on the CPU, also one for a GPU"
-    return Check("ONNX Runtime", "ok", detail)
+    return Check("ONNX Runtime", "ok", f"{onnxruntime.__version__}; it runs every voice on the CPU")
 
 
 def _tensorrt(machine: host.Host) -> Check:
@@ -83,9 +85,23 @@ def _tensorrt(machine: host.Host) -> Check:
     if importlib.util.find_spec("tensorrt") is None:
         mend = "sudo apt install python3-libnvinfer" if machine.is_jetson else install.command("tensorrt")
         return Check(
-            "TensorRT", "absent", "a GPU but no TensorRT for this Python; this version would not use it", mend
+            "TensorRT", "absent", "a GPU but no TensorRT for this Python: voices run on the CPU", mend
         )
-    return Check("TensorRT", "ok", "installed, not used: see ONNX Runtime")
+    try:
+        return Check("TensorRT", "ok", _usable_tensorrt())
+    except EdgevoiceError as error:
+        return Check("TensorRT", "absent", f"voices run on the CPU: {error}")
+
+
+def _usable_tensorrt() -> str:
+    """What voices for a GPU run with; raises `EdgevoiceError` with what stands against it."""
+    reason = cuda.probe()
+    if reason:
+        raise EdgevoiceError(reason)
+    module, device = library.load(), cuda.load().device()
+    return (
+        f"{module.__version__} on {device.name} (compute capability {device.capability}, CUDA {device.cuda})"
+    )
 
 
 def _phonemizers() -> Check:

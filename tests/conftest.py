@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--bundles", type=Path, help="what tests/tiny_bundle.py wrote: for an environment without torch"
     )
+    parser.addoption(
+        "--gpu-bundle", type=Path, help="a bundle that was compressed for this machine's GPU, for tests/gpu"
+    )
 
 
 @pytest.fixture(scope="session")

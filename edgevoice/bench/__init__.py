@@ -117,7 +117,7 @@ def run(
     )
 
 
-def _worker(bundle: Path, threads: int, runs: int, engine: Wish) -> dict[str, Any]:
+def _worker(bundle: Path, threads: int, runs: int, engine: Wish = "") -> dict[str, Any]:
     command = [sys.executable, "-m", "edgevoice.bench.worker", str(bundle), str(threads), str(runs), engine]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)

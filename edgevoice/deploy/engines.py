@@ -9,14 +9,18 @@ from edgevoice import bundle
 from edgevoice.deploy.layout import Folder, installed
 from edgevoice.deploy.lock import saying_what_speaks
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Manifest
 from edgevoice.options import Wish
+from edgevoice.runtime import choice
 
 
-def build(place: Path, folder: Folder, wish: Wish, note: Callable[[str], None]) -> str:
+def build(made: Manifest, place: Path, folder: Folder, wish: Wish, note: Callable[[str], None]) -> str:
     """Build what the release in ``place`` needs on this device; why it will do without, or empty.
 
     Raises `EdgevoiceError` where ``wish`` is "tensorrt" and it cannot be had.
     """
+    if not wish and not choice.for_gpu(made):
+        return ""  # and nothing heavy is imported
     from edgevoice.runtime.engines.select import ready
 
     with saying_what_speaks(folder):

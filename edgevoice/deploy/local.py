@@ -94,7 +94,7 @@ def deploy(
                     signing.refuse_older(folder.root, source)
             link = prepare_switch(folder, name)
             with _withdrawn_on_failure(folder, name):
-                hear = partial(_hear, folder, name, budget, self_test, engine, note)
+                hear = partial(_hear, folder, source, budget, self_test, engine, note)
                 done = _install(source, folder, hear)
                 signing.note_serial(folder.root, source.manifest.serial, folder.staging)
                 if name != current_name(folder):  # what speaks goes on with the runtime that it speaks with
@@ -199,7 +199,7 @@ def _serves(source: bundle.Bundle, there: Release) -> bool:
 
 def _hear(
     folder: Folder,
-    name: str,
+    source: bundle.Bundle,
     budget: int | None,
     self_test: SelfTest,
     engine: Wish,
@@ -207,11 +207,11 @@ def _hear(
     place: Path,
 ) -> tuple[Report, str]:
     """Let the release in ``place`` speak with the engines that it will have; the report, and their remark."""
-    remark = engines.build(place, folder, engine, note)
+    remark = engines.build(source.manifest, place, folder, engine, note)
     report = self_test(place, budget)
     if report.problems:
         problems = "; ".join(report.problems)
-        raise EdgevoiceError(f"release {name} failed its self-test: {problems}; {still(folder)}")
+        raise EdgevoiceError(f"release {short(source.id)} failed its self-test: {problems}; {still(folder)}")
     return report, remark
 
 

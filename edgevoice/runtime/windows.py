@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,22 +16,23 @@ from edgevoice.runtime.voice import Voice
 
 
 class _Spy:
-    """Remembers the longest window that the engine was given."""
+    """Remembers one window of each length that the engine was given."""
 
     def __init__(self, engine: Engine) -> None:
         self.inputs, self.engine = engine.inputs, engine
-        self.feeds: dict[str, Array] = {}
+        self.windows: dict[int, dict[str, Array]] = {}
 
     def run(self, feeds: Mapping[str, Array]) -> list[npt.NDArray[np.float32]]:
-        if not self.feeds or _length(feeds) > _length(self.feeds):
-            self.feeds = {name: np.array(value) for name, value in feeds.items()}
+        length = next(iter(feeds.values())).shape[-1]
+        self.windows.setdefault(length, {name: np.array(value) for name, value in feeds.items()})
         return self.engine.run(feeds)
 
 
-def heard(made: Bundle) -> tuple[dict[StageName, Engine], dict[StageName, Mapping[str, Array]]]:
-    """The stages by ONNX Runtime, and each one's longest window of a short sentence."""
-    from dataclasses import replace
+Windows = list[Mapping[str, Array]]
 
+
+def heard(made: Bundle) -> tuple[dict[StageName, Engine], dict[StageName, Windows]]:
+    """The stages by ONNX Runtime, and what each was given for a short sentence, the longest window first."""
     voice = Voice.load(made.path, verify=False, engine="onnxruntime")
     spies = {stage: _Spy(getattr(voice.stages, stage)) for stage in STAGES}
     voice.stages = replace(
@@ -38,8 +40,7 @@ def heard(made: Bundle) -> tuple[dict[StageName, Engine], dict[StageName, Mappin
     )
     for _ in voice.stream(sentence(made.manifest.voice.language)):
         pass
-    return {s: spies[s].engine for s in STAGES}, {s: spies[s].feeds for s in STAGES}
-
-
-def _length(feeds: Mapping[str, Array]) -> int:
-    return int(next(iter(feeds.values())).shape[-1])
+    windows: dict[StageName, Windows] = {
+        stage: [feeds for _, feeds in sorted(spies[stage].windows.items(), reverse=True)] for stage in STAGES
+    }
+    return {stage: spies[stage].engine for stage in STAGES}, windows

@@ -53,6 +53,9 @@ def select(bundle: Bundle, threads: int, wish: Wish = "", note: Note = lambda _:
     except EdgevoiceError as error:
         if wish == "tensorrt":
             raise EdgevoiceError(f"TensorRT is required and cannot be used: {error}") from None
+        by_provider = _by_provider(bundle, str(error))
+        if by_provider:
+            return by_provider
         remark = choice.fallback(manifest, str(error))
         return Selected(_on_cpu(bundle, threads), choice.engines(manifest), remark)
 
@@ -141,6 +144,29 @@ def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     guarded = {s: Guarded(s, engine, spare) if spare else engine for s, engine in fast.items()}
     selected.engines = {**slow, **guarded}
     return selected
+
+
+def _by_provider(bundle: Bundle, reason: str) -> Selected | None:
+    """ONNX Runtime on the GPU, where it has a provider for it and there is one; None elsewhere."""
+    from edgevoice.runtime.engines import providers
+
+    there = providers.available()
+    if not there or cudas.probe():
+        return None
+    from edgevoice.runtime.windows import heard
+
+    try:
+        _, windows = heard(bundle)
+        engines: dict[str, providers.ProviderEngine] = {
+            stage: providers.ProviderEngine(
+                bundle.file(bundle.variant(stage).file), there, windows[stage], home(bundle.path)
+            )
+            for stage in STAGES
+        }
+    except EdgevoiceError:
+        return None
+    words = "; ".join(f"{stage}: {engine.words}" for stage, engine in engines.items())
+    return Selected(engines, f"by ONNX Runtime on the GPU ({words})", f"not by TensorRT itself: {reason}")
 
 
 class Spare:

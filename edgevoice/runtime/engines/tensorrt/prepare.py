@@ -211,7 +211,8 @@ def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | Non
     try:
         trt, cuda = (find or _find)()
         on_cpu, windows = heard(made)
-        prepare(made, Cache(Path(arguments[1])), trt, cuda, windows, on_cpu)
+        longest = {stage: given[0] for stage, given in windows.items()}
+        prepare(made, Cache(Path(arguments[1])), trt, cuda, longest, on_cpu)
     except EdgevoiceError as error:
         return str(error)
     return ""

@@ -1,0 +1,72 @@
+"""ONNX Runtime's providers: what they are told, where nodes run, and that the sound stays the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines import providers
+from edgevoice.runtime.engines.onnx import OnnxEngine
+
+
+@pytest.fixture
+def vocoder(tiny_bundle: Path) -> Path:
+    return tiny_bundle / "vocoder.fp32.onnx"
+
+
+def channels(vocoder: Path) -> int:
+    return int(
+        ort.InferenceSession(str(vocoder), providers=["CPUExecutionProvider"]).get_inputs()[0].shape[1]
+    )
+
+
+def test_the_search_is_heuristic_and_engines_are_kept(tmp_path: Path) -> None:
+    told = dict(providers.options([providers.TENSORRT, providers.CUDA, providers.CPU], tmp_path))
+    assert told[providers.CUDA]["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert told[providers.TENSORRT]["trt_engine_cache_path"] == str(tmp_path)
+    assert dict(providers.options([providers.TENSORRT], None))[providers.TENSORRT] == {
+        "trt_fp16_enable": "0",
+        "trt_engine_cache_enable": "0",
+    }
+
+
+def test_nodes_are_counted_where_they_ran_and_the_sound_is_the_same(vocoder: Path) -> None:
+    draws = np.random.default_rng(0).standard_normal((1, channels(vocoder), 24)).astype(np.float32)
+    windows = [{"latents": draws}, {"latents": draws[:, :, :8]}]
+    engine = providers.ProviderEngine(vocoder, [providers.CPU], windows)
+    assert set(engine.placement) == {providers.CPU}
+    assert engine.words == f"{engine.placement[providers.CPU]} nodes on the CPU"
+    np.testing.assert_allclose(
+        engine.run(windows[0])[0], OnnxEngine(vocoder, 1).run(windows[0])[0], rtol=0, atol=1e-6
+    )
+
+
+def test_a_profile_s_events_are_counted_once_a_node() -> None:
+    def event(name: str, provider: str, cat: str = "Node") -> dict[str, object]:
+        return {"cat": cat, "name": name, "args": {"provider": provider}}
+
+    events = [
+        event("a_kernel_time", providers.CUDA),
+        event("a_kernel_time", providers.CUDA),
+        event("b_kernel_time", providers.CPU),
+        {"cat": "Session", "name": "model_run"},
+        {"cat": "Node", "name": "b_fence", "args": {}},
+    ]
+    assert providers.placed(events) == {providers.CUDA: 1, providers.CPU: 1}
+
+
+def test_without_a_gpu_s_provider_there_is_none() -> None:
+    if set(ort.get_available_providers()) & {providers.CUDA, providers.TENSORRT}:
+        pytest.skip("this ONNX Runtime has a GPU's provider")
+    assert providers.available() == []
+
+
+def test_a_file_that_is_no_graph_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no")
+    with pytest.raises(EdgevoiceError, match=r"cannot load .*broken.onnx on a GPU"):
+        providers.ProviderEngine(path, [providers.CPU])
