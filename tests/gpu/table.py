@@ -1,4 +1,4 @@
-"""The rows of README.md that need a GPU: `python tests/gpu/table.py BUNDLE` measures and prints them."""
+"""The rows of README.md that need a GPU: `python tests/gpu/table.py BUNDLE [--quick]` prints them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def main(folder: Path) -> None:
     found = record.read(Cache(home(folder)), bundle.read(folder, verify=False).id, here)
     if found is None:
         raise EdgevoiceError("the engines were made for another device: remove them and start again")
-    report = bench.run(folder, 1, engine="tensorrt")
+    runs = bench.QUICK_RUNS if "--quick" in sys.argv else bench.COLD_RUNS
+    report = bench.run(folder, 1, runs, runs, engine="tensorrt")
     print(f"{here.gpu}, compute capability {here.capability}, {here.tensorrt}, CUDA {here.cuda}\n")
     print("| stage | runs | why |\n| --- | --- | --- |")
     for stage in STAGES:

@@ -39,14 +39,19 @@ def gpu_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 def run(*words: object, cache: Path, gpu: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
     """An edgevoice command; ``gpu``: what the stand-in is, None for this machine as it is."""
+    return run_python(["-m", "edgevoice", *map(str, words)], cache, gpu)
+
+
+def run_python(words: list[str], cache: Path, gpu: dict[str, Any] | None) -> subprocess.CompletedProcess[str]:
     paths = [str(ROOT), *([str(SITE), str(ROOT / "tests")] if gpu is not None else [])]
     return subprocess.run(
-        [sys.executable, "-m", "edgevoice", *map(str, words)],
+        [sys.executable, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=240,
         check=False,
+        cwd=ROOT,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(paths),
@@ -134,3 +139,14 @@ def test_a_deploy_builds_before_it_switches(gpu_bundle: Path, tmp_path: Path) ->
     said = run("say", TEXT, "--voice", root, "-o", out, cache=cache, gpu={"build_fault": "asked"})
     assert said.returncode == 0, said.stderr
     assert "CPU" not in said.stderr
+
+
+def test_the_tests_that_need_a_gpu_run(gpu_bundle: Path, tmp_path: Path) -> None:
+    """On the stand-in: nobody should first find out on the board that they are broken."""
+    done = run_python(
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/gpu", f"--gpu-bundle={gpu_bundle}"],
+        cache=tmp_path / "cache",
+        gpu={},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "6 passed" in done.stdout
