@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from calibration.gate import Verdict
 from calibration.gate import judge as hold
-from calibration.measures.compare import available
+from calibration.measures.compare import available, versions
 from calibration.measures.statistics import Interval, mean
 from calibration.samples import CHOSEN
 from compress import judge
 from compress.draft import Draft, Float, Spoken, speak
-from compress.measuring import Heard, Measuring, figure_of
+from compress.measuring import Heard, Measuring, figure_of, slot
 from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -61,8 +61,8 @@ class Against:
             found = judge.quality(self.run.draft, self.spoken, _engines(paths), groups)
             return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
 
-        key = [*self._key(self.run.corpus.against), groups, hashes]
-        found = self.run.work.data(f"teacher.{name}.json", key, compared)
+        key = [*self._key(self.run.corpus.against), groups, versions(groups), hashes]
+        found = self.run.work.data(slot(f"teacher.{name}", hashes), key, compared)
         return Heard({n: Interval(**f) for n, f in found["figures"].items()}, tuple(found["broken"]))
 
     def reasons(self, files: Mapping[StageName, Path]) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ SEARCHING = 4
 """Sentences, the shortest, that the search for the layers that INT8 may touch listens to."""
 
 
+JUDGED = 4
+"""Every fourth of the user's sentences is for judging."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """``against``: what a student is held against its teacher on. ``labelling``: the user's own sentences
@@ -44,8 +48,10 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     Raises `EdgevoiceError` where there are none for the language, or too few or unfit ones.
     """
     pool, unseen = _pools(draft.staged.language, texts)
+    most = recipe.judge.teacher_sentences if recipe.distil is not None else 0
+    _require_enough(unseen, max(recipe.judge.sentences, most), recipe.name, texts)
     judging = tuple(unseen[: recipe.judge.sentences])
-    against = tuple(unseen[: recipe.judge.teacher_sentences]) if recipe.distil is not None else ()
+    against = tuple(unseen[:most])
     labelling = None if texts is None else tuple(pool)
     if recipe.quantize is None:
         return Corpus((), None, (), judging, against, labelling)
@@ -73,13 +79,26 @@ def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:
 
 
 def _shares(lines: Sequence[str], texts: Path) -> tuple[list[str], list[str]]:
-    """Every fourth sentence is for judging."""
+    """What is calibrated or learnt on, and what is judged on."""
     usable = list(dict.fromkeys(lines))
-    pool = [line for row, line in enumerate(usable) if row % 4]
-    unseen = [line for row, line in enumerate(usable) if not row % 4]
-    if not pool:
-        raise EdgevoiceError(f"{texts} holds too few sentences: give at least 16 different ones, one a line")
+    pool = [line for row, line in enumerate(usable) if row % JUDGED]
+    unseen = [line for row, line in enumerate(usable) if not row % JUDGED]
     return pool, unseen
+
+
+def _require_enough(unseen: Sequence[str], asked: int, recipe: str, texts: Path | None) -> None:
+    """Judged on fewer, a verdict would say less than the recipe promises."""
+    if len(unseen) >= asked:
+        return
+    if texts is None:
+        raise EdgevoiceError(
+            f"recipe {recipe} judges on {asked} sentences, and edgevoice has {len(unseen)} of its own: "
+            "ask for fewer in [judge], or give more with --texts FILE"
+        )
+    raise EdgevoiceError(
+        f"{texts} holds too few sentences: recipe {recipe} judges on {asked}, every {JUDGED}th of them; "
+        f"give at least {JUDGED * asked} different ones, one a line"
+    )
 
 
 def _fits(line: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import Verdict
 from calibration.gate import judge as hold
+from calibration.measures.compare import versions
 from calibration.measures.statistics import Interval
 from compress import judge, variants
 from compress.choose import Measured
@@ -69,7 +72,8 @@ class Measuring:
             return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
 
         hashes = {stage: bundle.sha256(path) for stage, path in files.items()}
-        found = self.work.data(f"{name}.quality.json", [*self._key(), groups, hashes], compared)
+        key = [*self._key(), groups, versions(groups), hashes]
+        found = self.work.data(slot(name, hashes), key, compared)
         figures = {n: Interval(**figure) for n, figure in found["figures"].items()}
         return Heard(figures, tuple(found["broken"]))
 
@@ -135,6 +139,12 @@ class Measuring:
         )
         refused = "; ".join([*self.verdict(heard).reasons, *heard.broken])
         return Measured(path, variant, refused, made.searched)
+
+
+def slot(name: str, hashes: Mapping[StageName, str]) -> str:
+    """A name in the workspace for each set of files: a search through several keeps them all."""
+    digest = hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+    return f"{name}.{digest[:8]}.quality.json"
 
 
 def figure_of(figure: Interval, against: str) -> manifest.Measure:

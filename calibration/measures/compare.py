@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,18 @@ class Comparison:
 def available() -> list[str]:
     """The groups whose packages are installed here."""
     return [name for name, packages in GROUPS.items() if all(installed(package) for package in packages)]
+
+
+def versions(groups: Sequence[str]) -> dict[str, str]:
+    """Of the packages behind these groups: another version may give other figures."""
+    return {package: _version(package) for group in groups for package in GROUPS[group]}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a folder on the path that nothing installed
+        return ""
 
 
 def require(groups: Sequence[str]) -> None:
@@ -156,4 +169,4 @@ _MEASURES: dict[str, Callable[[Wave, Wave, int], dict[str, float]]] = {
     "pesq": lambda a, b, rate: {"pesq": perceptual.pesq(a, b, rate)},
 }
 
-__all__ = ["DIFFERENCES", "GROUPS", "Comparison", "available", "compare", "paired", "require"]
+__all__ = ["DIFFERENCES", "GROUPS", "Comparison", "available", "compare", "paired", "require", "versions"]

@@ -8,6 +8,7 @@ import pytest
 from calibration import measures
 from calibration.measures import classes, spectral, words
 from calibration.measures.assets import needed, package_file
+from calibration.measures.compare import GROUPS, versions
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Durations
 
@@ -173,6 +174,12 @@ def test_classes_of_symbols():
     assert classes.class_of("ˈ") is None
     every = "".join(classes.CLASSES.values())
     assert len(every) == len(set(every))
+
+
+def test_versions_of_what_a_group_needs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(GROUPS, "a", ("numpy",))
+    monkeypatch.setitem(GROUPS, "b", ("no_such",))
+    assert versions(["a", "b", "spectral"]) == {"numpy": np.__version__, "no_such": ""}
 
 
 def test_duration_error():

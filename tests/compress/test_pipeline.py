@@ -18,7 +18,7 @@ from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
 from compress import pipeline, summary
 from compress.choose import Measured, settle
-from compress.measuring import Heard
+from compress.measuring import Heard, slot
 from compress.recipe import Recipe
 from compress.recipe import load as load_recipe
 from edgevoice import EdgevoiceError, Voice, bundle
@@ -105,6 +105,7 @@ def test_a_second_run_makes_nothing_again(
         raise AssertionError("made again")
 
     monkeypatch.setattr("compress.variants.quantize", refuse)
+    monkeypatch.setattr("compress.judge.quality", refuse)
     monkeypatch.setattr("compress.judge.milliseconds", refuse)
     monkeypatch.setattr("compress.judge.quality", refuse)
     monkeypatch.setattr("compress.judge.seeds_apart", refuse)
@@ -162,6 +163,13 @@ def test_what_makes_nothing_but_durations_stays_in_floating_point(compressed: pi
     assert not timing & in_int8
     assert small.left_out
     assert set(small.left_out) <= timing
+
+
+def test_each_set_of_files_keeps_its_figures() -> None:
+    """A voice that fails as a whole is judged again with fewer files: a stopped run has all of that."""
+    names = {slot("whole", {"encoder": one, "vocoder": other}) for one in "ab" for other in "ab"}
+    assert len(names) == 4
+    assert slot("whole", {"encoder": "a", "vocoder": "b"}) == slot("whole", {"vocoder": "b", "encoder": "a"})
 
 
 @pytest.mark.parametrize("allow", [False, True], ids=["refused", "allowed"])
