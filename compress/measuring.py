@@ -57,7 +57,7 @@ class Measuring:
         material: dict[StageName, variants.Material] = {}
         rows: dict[StageName, list[Measured]] = {}
         for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
-            material = material or self._material()
+            material = material or self.material()
             made = variants.make(self.draft, stage, self.recipe, self.target, material[stage], self.work)
             rows[stage] = self._judged(stage, made)
         return rows
@@ -94,7 +94,8 @@ class Measuring:
     def _key(self) -> list[object]:
         return self.draft.key(self.corpus.judging)
 
-    def _material(self) -> dict[StageName, variants.Material]:
+    def material(self) -> dict[StageName, variants.Material]:
+        """What the stages are made smaller with; unfit calibration sentences are an `EdgevoiceError`."""
         spoken, corpus = self.spoken, self.corpus
         if not corpus.calibration:
             return {s: variants.Material(spoken.sentences, spoken.feeds[s], spoken) for s in STAGES}
