@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
 from targets import Plan, StageCost, Target, plan
 
 FLOAT_BYTES = 4
+_READ = frozenset({"weights", "arena", "buffers"})
 
 
 def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
@@ -24,6 +27,30 @@ def check(manifest: Manifest, target: Target, available_bytes: int | None = None
     if refusal:
         raise EdgevoiceError(refusal)
     return made
+
+
+def measured(
+    manifest: Manifest,
+    target: Target,
+    files: Mapping[StageName, str],
+    taken_bytes: int,
+    arena_bytes: int,
+    buffer_bytes: int,
+) -> Plan:
+    """The plan with what was read on the device in place of the estimates.
+
+    ``files``: those that were loaded; ``taken_bytes``: by how much the free memory fell, of which the shared
+    arena and the buffers are known; what the weights do not explain is the runtime.
+    """
+    costs = []
+    for name in STAGES:
+        variant = next(v for v in manifest.stages[name].variants if v.file == files[name])
+        shared = name == STAGES[-1]  # one arena and one block of buffers for all: counted once
+        weights = manifest.files[variant.file].bytes
+        buffers = buffer_bytes if shared else 0
+        costs.append(StageCost(name, variant.precision, weights, arena_bytes, buffers, _READ))
+    parts = sum(cost.weights_bytes for cost in costs) + arena_bytes + buffer_bytes
+    return plan(costs, target, runtime_bytes=max(0, taken_bytes - parts))
 
 
 def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgevoice import budget, bundle
 from edgevoice.deploy.layout import open_folder, resolve
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Manifest
+from edgevoice.runtime import choice
 from edgevoice.serve import place, reach
-from targets import load
+from targets import Target, load
+from targets.errors import TargetError
 
 MEBI = 1 << 20
 STOP_SECONDS = 20
@@ -59,7 +64,7 @@ ReadOnlyPaths={readonly}
 {home}
 ProtectSystem=strict
 PrivateTmp=yes
-PrivateDevices=yes
+{devices}
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
@@ -148,6 +153,7 @@ def make(wanted: Wanted, note: Callable[[str], None], version: int | None = None
         memory=memory,
         readonly=_quoted(str(root)),
         home=home,
+        devices=_devices(root),
     )
 
 
@@ -212,9 +218,27 @@ def _version() -> int:
 
 def _memory(root: Path) -> tuple[int, int]:
     """MiB: what the plan says, and the limit."""
-    made = budget.of(bundle.read(resolve(root), verify=False).manifest, load("cpu"))
-    limit = 2 * made.total_bytes + 64 * MEBI
-    return -(-made.total_bytes // MEBI), -(-limit // (16 * MEBI)) * 16
+    manifest = bundle.read(resolve(root), verify=False).manifest
+    plans = [budget.of(manifest, target).total_bytes for target in _targets(manifest)]
+    limit = 2 * max(plans) + 64 * MEBI
+    return -(-max(plans) // MEBI), -(-limit // (16 * MEBI)) * 16
+
+
+def _targets(manifest: Manifest) -> list[Target]:
+    """The CPU, and the GPU that the voice was made for: it may speak by either."""
+    found = [load("cpu")]
+    if choice.for_gpu(manifest):
+        with suppress(TargetError):
+            found.append(load(manifest.provenance.target))
+    return found
+
+
+def _devices(root: Path) -> str:
+    if not choice.for_gpu(bundle.read(resolve(root), verify=False).manifest):
+        return "PrivateDevices=yes"
+    # On a Jetson the driver's devices belong to this group; a unit that names one that is not there fails.
+    there = any(group.gr_name == "video" for group in grp.getgrall())
+    return "\n".join(["PrivateDevices=no", *(["SupplementaryGroups=video"] if there else [])])
 
 
 def _word(text: str) -> str:

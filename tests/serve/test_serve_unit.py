@@ -48,6 +48,12 @@ def test_it_says_what_is_run_and_with_how_much(root: Path) -> None:
     assert 2 * plan + 64 <= limit <= 2 * plan + 80
 
 
+def test_a_voice_for_a_gpu_reaches_its_devices(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert value(made(root), "PrivateDevices") == "yes"
+    monkeypatch.setattr(unit.choice, "for_gpu", lambda _: True)
+    assert value(made(root), "PrivateDevices") == "no"
+
+
 def test_the_pause_between_restarts_grows_where_systemd_can(root: Path) -> None:
     assert value(made(root, version=252), "RestartSec") == "5"
     text = made(root, version=254)

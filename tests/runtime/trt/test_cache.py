@@ -100,6 +100,13 @@ def test_a_stranger_s_engine_is_not_loaded(cache: Cache) -> None:
     assert cache.find(WANTED) is None
 
 
+def test_a_folder_where_anybody_writes_is_not_trusted(cache: Cache) -> None:
+    cache.get(WANTED, Builder())
+    assert cache.folder.stat().st_mode & 0o777 == 0o755
+    cache.folder.chmod(0o777)
+    assert cache.find(WANTED) is None
+
+
 def test_a_failed_build_leaves_nothing(cache: Cache) -> None:
     def build(timings: bytes) -> Built:
         raise EdgevoiceError("no")

@@ -18,7 +18,7 @@ from standin.gpu import Gpu
 from standin.trt import Tensorrt
 from standin.voice import Float, speak
 
-from edgevoice import bundle
+from edgevoice import budget, bundle
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, Variant
@@ -169,6 +169,23 @@ def test_what_does_not_fit_is_refused_before_anything_is_built(
     with pytest.raises(EdgevoiceError, match="does not fit this device"):
         device.prepare()
     assert device.trt.builds == 0
+
+
+def test_what_was_read_replaces_the_plan(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_gpu(monkeypatch)
+    found = device.prepare()
+    assert found.memory is not None
+    taken = found.memory
+    target = load("orin_nano_8gb")
+    read = budget.measured(device.made.manifest, target, found.files, 300 << 20, taken.arena, taken.block)
+    assert read.total_bytes == 300 << 20
+    assert {row.mark for row in read.rows} == {"reading"}
+    assert read.row("arena").bytes == taken.arena
+    assert read.row("buffers").bytes == taken.block
+    monkeypatch.setattr(prepare, "device", lambda: replace(target, budget_bytes=2 << 20))
+    too_much = msgspec.structs.replace(found, memory=msgspec.structs.replace(taken, taken=300 << 20))
+    with pytest.raises(EdgevoiceError, match=r"the engines do not fit this device: .*runtime"):
+        prepare.check_taken(device.made, too_much)
 
 
 def test_files_that_are_built() -> None:

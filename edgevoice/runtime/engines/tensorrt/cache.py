@@ -84,13 +84,19 @@ class Cache:
         """The plan with this signature; None where there is none, or it was cut, changed or swapped."""
         try:
             with open(self.folder / wanted.file, "rb") as stream:
-                if os.fstat(stream.fileno()).st_uid not in (os.geteuid(), 0):
-                    return None  # a plan runs as code, and anybody could have put it there
+                if not self._trusts(stream.fileno()):
+                    return None
                 head = stream.readline(1 << 16)
                 plan = stream.read()
         except OSError:
             return None
         return plan if head == _head(wanted, plan) else None
+
+    def _trusts(self, descriptor: int) -> bool:
+        """A plan runs as code: it must come from who holds the folder, and nobody else may write there."""
+        folder = self.folder.stat()
+        owner = os.fstat(descriptor).st_uid
+        return owner in (os.geteuid(), 0, folder.st_uid) and not folder.st_mode & 0o002
 
     def get(self, wanted: Signature, build: Callable[[bytes], Built]) -> tuple[bytes, bool]:
         """The plan, and whether it was built now. ``build`` takes the timing cache.
@@ -115,7 +121,7 @@ class Cache:
         """Put a file there, whole or not at all."""
         new = self.folder / f".{name}.{os.getpid()}.new"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            _make(self.folder)
             with open(new, "wb") as stream:
                 stream.write(data)
                 stream.flush()
@@ -137,7 +143,7 @@ class Cache:
     def locked(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
         """Hold the folder alone, and clear what a killed writer has left."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            _make(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise EdgevoiceError(f"cannot keep engines in {self.folder}: {error.strerror}") from None
@@ -159,6 +165,12 @@ class Cache:
             for record in self.folder.glob("*.json"):
                 if record.name.split(".")[0] not in releases:
                     record.unlink(missing_ok=True)
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # a service of another user loads what a deploy has built
 
 
 def _wait(descriptor: int, folder: Path, patience: float) -> None:

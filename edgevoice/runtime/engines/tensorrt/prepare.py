@@ -86,11 +86,20 @@ def check_memory(made: Bundle, cuda: Cuda) -> int:
     if target.shared_memory:
         # CUDA's figure leaves out what the kernel would give back.
         free = max(free, memory.read().available)
-    try:
-        planned = budget.check(made.manifest, target, free)
-    except EdgevoiceError as error:
-        raise EdgevoiceError(f"the voice does not fit this device: {error}") from None
+    planned = budget.of(made.manifest, target, free)
+    if not planned.fits:
+        raise EdgevoiceError(f"the voice does not fit this device: {planned.refusal()}")
     return planned.total_bytes - planned.row("runtime").bytes
+
+
+def check_taken(made: Bundle, found: Record) -> None:
+    """Hold what was read against the budget. Raises `EdgevoiceError` that names the largest parts."""
+    target, taken = device(), found.memory
+    if target is None or taken is None:
+        return
+    read = budget.measured(made.manifest, target, found.files, taken.taken, taken.arena, taken.block)
+    if not read.fits:
+        raise EdgevoiceError(f"the engines do not fit this device: {read.refusal()}")
 
 
 def prepare(
@@ -122,6 +131,7 @@ def prepare(
         stages[stage] = record.choose(rows, timing.steps(windows[stage]))
     facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
     found = Record(made.id, facts, stages, _taken(made, stages, trt, cuda, cache, here, free), planned)
+    check_taken(made, found)
     record.write(cache, found, here)
     return found
 

@@ -66,6 +66,10 @@ class Record(_Strict, frozen=True):
     plan_bytes: int = 0
 
     @property
+    def files(self) -> dict[StageName, str]:
+        return {stage: row.file for stage, row in self.stages.items()}
+
+    @property
     def faulty(self) -> bool:
         return any(row.fault for choice in self.stages.values() for row in choice.candidates)
 
