@@ -92,7 +92,7 @@ def read(bundle: Bundle) -> Samples | None:
         return None
     try:
         index = json.loads((folder / INDEX).read_text())
-        if index["bundle"] != bundle.id:
+        if index.get("bundle") != bundle.id:
             raise EdgevoiceError(
                 f"{folder} holds sounds of another bundle than {bundle.path} ({bundle.id[:16]}): remove it, "
                 "or hear this one with --text"

@@ -44,7 +44,8 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
     listed = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
     reasons = f"<ul>{listed}</ul>" if failed else ""
     unknown = "; ".join(NAMES.get(name, name) for name in manifest.not_judged)
-    unjudged = f'<p class="soft">Not judged: {escape(unknown)}.</p>' if unknown else ""
+    against = " against FP32, where nothing else is said" if manifest.against_teacher else ""
+    unjudged = f'<p class="soft">Not judged{against}: {escape(unknown)}.</p>' if unknown else ""
     sentence = (
         f"{voice.language}, {voice.sample_rate:,} Hz, for {manifest.provenance.target}, "
         f"recipe {manifest.provenance.recipe}"

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration import samples
 from calibration.census import explicit_int8
 from calibration.gate import Thresholds, Verdict, judge
 from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
+from calibration.report import page
 from compress import pipeline, summary
 from compress.choose import Measured, settle
 from compress.measuring import Heard, slot
@@ -163,6 +165,22 @@ def test_what_makes_nothing_but_durations_stays_in_floating_point(compressed: pi
     assert not timing & in_int8
     assert small.left_out
     assert set(small.left_out) <= timing
+
+
+def test_the_search_is_kept_for_the_report(tiny_voice: Path, tmp_path: Path) -> None:
+    file = tmp_path / "searching.toml"
+    file.write_text(
+        QUICK.replace("[judge]", 'stages = ["vocoder"]\nlimit = 0.03\nsearch_seconds = 1000.0\n[judge]')
+    )
+    made = pipeline.compress(tiny_voice, load_target("cpu"), load_recipe(str(file)), tmp_path / "bundle")
+    kept = samples.read(made.bundle)
+    assert kept is not None
+    assert set(kept.sensitivity) == {"vocoder"}
+    searched = kept.sensitivity["vocoder"]
+    (small,) = [v for v in made.bundle.manifest.stages["vocoder"].measured if v.precision == "int8"]
+    assert small.left_out == searched["left"] != {}
+    assert not small.unmeasured
+    assert "Sets tried in the vocoder" in page(made.bundle, kept, None)
 
 
 def test_each_set_of_files_keeps_its_figures() -> None:
