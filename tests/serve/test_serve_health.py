@@ -46,8 +46,8 @@ UNABLE = """
 from edgevoice.errors import EdgevoiceError
 from edgevoice.serve import releases
 load = releases._load
-def refuse(path, threads):
-    voice = load(path, threads)
+def refuse(path, threads, engine):
+    voice = load(path, threads, engine)
     if voice.bundle.manifest.voice.name == "two":
         raise EdgevoiceError("the engine refused the file")
     return voice

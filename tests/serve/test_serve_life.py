@@ -199,7 +199,7 @@ def loading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the releases that would have been loaded."""
     loaded: list[str] = []
 
-    def load(path: Path, threads: int | None) -> Any:
+    def load(path: Path, threads: int | None, engine: str) -> Any:
         loaded.append(path.name)
         return None
 
