@@ -105,7 +105,7 @@ def bypass_products(graph: gs.Graph, factor: gs.Tensor) -> None:
     for node in list(factor.outputs):
         if node.op == "Mul":
             kept = next(tensor for tensor in node.inputs if tensor is not factor)
-            _replace(node.outputs[0], kept)
+            replace(node.outputs[0], kept)
             node.outputs.clear()
 
 
@@ -115,7 +115,7 @@ def scalar_fills(graph: gs.Graph) -> None:
         if node.op == "ConstantOfShape" and all(c.op in _ELEMENTWISE for c in node.outputs[0].outputs):
             value = node.attrs.get("value")
             fill = np.zeros(1, np.float32) if value is None else np.asarray(value.values)
-            _replace(node.outputs[0], gs.Constant(f"{node.name}_value", fill.reshape(())))
+            replace(node.outputs[0], gs.Constant(f"{node.name}_value", fill.reshape(())))
 
 
 def bypass_neutral(graph: gs.Graph) -> None:
@@ -127,7 +127,7 @@ def bypass_neutral(graph: gs.Graph) -> None:
         neutral = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0}.get(node.op)
         sides = list(node.inputs)[1:] if node.op == "Sub" else list(node.inputs)
         if neutral is not None and (found := [t for t in sides if _is_scalar(t, neutral)]):
-            _replace(node.outputs[0], next(t for t in node.inputs if t is not found[0]))
+            replace(node.outputs[0], next(t for t in node.inputs if t is not found[0]))
             node.outputs.clear()
 
 
@@ -139,7 +139,7 @@ def _is_scalar(tensor: gs.Tensor, value: float) -> bool:
     )
 
 
-def _replace(old: gs.Variable, new: gs.Tensor) -> None:
+def replace(old: gs.Variable, new: gs.Tensor) -> None:
     """Let everything that read ``old`` read ``new``."""
     for consumer in list(old.outputs):
         for place, tensor in enumerate(consumer.inputs):
@@ -156,6 +156,11 @@ def finish(graph: gs.Graph, inputs: list[gs.Variable], outputs: list[Output]) ->
     graph.cleanup(remove_unused_graph_inputs=False).toposort()
     graph.inputs = inputs + [tensor for tensor in speakers if tensor.outputs]
     graph.name = graph.outputs[0].name
+    return exported(graph)
+
+
+def exported(graph: gs.Graph) -> onnx.ModelProto:
+    """``graph`` as a checked model that the oldest ONNX Runtime reads, its settled shapes computed."""
     model: onnx.ModelProto = gs.export_onnx(_folded(graph))
     model.ir_version = min(model.ir_version, IR_VERSION)
     model.producer_name = "edgevoice"

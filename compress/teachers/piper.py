@@ -16,6 +16,7 @@ import onnx_graphsurgeon as gs
 
 from compress import surgery
 from compress.receptive import context
+from compress.spline import without_masks
 from compress.staged import StagedStage, StagedVoice
 from compress.teachers import piper_config
 from compress.teachers.piper_config import Config
@@ -219,7 +220,7 @@ class Cut:
         hidden = surgery.concat(graph, [tensors[self._mean], tensors[self._deviation]], "hidden", axis=1)
         durations = surgery.flatten(graph, tensors[self._durations], "durations")
         outputs: list[surgery.Output] = [(hidden, [1, 2 * self.width, "T"]), (durations, [1, "T"])]
-        return surgery.finish(graph, [phonemes, noise], outputs)
+        return without_masks(surgery.finish(graph, [phonemes, noise], outputs))
 
     def acoustic(self) -> onnx.ModelProto:
         """frames f32 [1,2M,F], noise f32 [1,M,F] (, speaker) -> latents f32 [1,M,F]."""
