@@ -126,7 +126,12 @@ def _only(found: list[Any]) -> Any:
 def _scalar(tensor: gs.Tensor) -> np.float32:
     if not isinstance(tensor, gs.Constant) or np.size(tensor.values) != 1:
         raise _Unlike
-    return np.float32(np.asarray(tensor.values).reshape(()))
+    return _number(tensor.values)
+
+
+def _number(values: object) -> np.float32:
+    found: np.float32 = np.asarray(values, np.float32).reshape(-1)[0]
+    return found
 
 
 def _edges(tensor: gs.Tensor) -> tuple[gs.Variable, np.float32]:
@@ -146,9 +151,9 @@ def _fill(tensor: gs.Tensor) -> np.float32:
         tensor = tensor.inputs[0].inputs[0]
     if tensor.inputs and tensor.inputs[0].op == "ConstantOfShape":
         value = tensor.inputs[0].attrs.get("value")
-        return np.float32(0) if value is None else np.float32(np.asarray(value.values).reshape(()))
+        return np.float32(0) if value is None else _number(value.values)
     if isinstance(tensor, gs.Constant) and np.unique(tensor.values).size == 1:
-        return np.float32(np.asarray(tensor.values).flat[0])
+        return _number(tensor.values)
     raise _Unlike
 
 
