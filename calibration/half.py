@@ -22,6 +22,9 @@ LARGEST = 65504.0
 BLOCKED: tuple[str, ...] = ("Range", "RandomNormalLike", "RandomUniformLike", "CumSum")
 """Operators that stay in FP32: counters and sums run out of FP16's 11 bits, noise has no half kernel
 everywhere."""
+SINGLE = "single_"
+"""Nodes whose names begin so stay in FP32, and what passes between two of them: who writes a part of a graph
+that FP16 would spoil names its nodes so."""
 _FLOAT_INPUTS: dict[str, tuple[int, ...]] = {"Resize": (1, 2), "Upsample": (1,)}
 """Inputs that the operator demands in FP32 whatever its data's type."""
 
@@ -53,9 +56,10 @@ def to_half(model: onnx.ModelProto, block: Collection[str] = BLOCKED) -> None:
     Raises EdgevoiceError for subgraphs (If, Loop) and for weights outside half precision's range.
     """
     _refuse(model)
-    converted = _initializers(model)
+    floats = _float_tensors(model)
+    _initializers(model)
     _attributes(model, block)
-    _casts(model, block, converted)
+    _casts(model, block, floats)
     del model.graph.value_info[:]
 
 
@@ -67,10 +71,15 @@ def _refuse(model: onnx.ModelProto) -> None:
             )
 
 
-def _initializers(model: onnx.ModelProto) -> set[str]:
-    converted = set()
+def _single(node: onnx.NodeProto, block: Collection[str]) -> bool:
+    return node.op_type in block or node.name.startswith(SINGLE)
+
+
+def _initializers(model: onnx.ModelProto) -> None:
+    """Convert the weights, but numbers that only nodes named `SINGLE` read."""
+    read = {name for node in model.graph.node if not node.name.startswith(SINGLE) for name in node.input}
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
+        if tensor.data_type != TensorProto.FLOAT or tensor.name not in read:
             continue
         values = numpy_helper.to_array(tensor)
         if values.size and float(np.abs(values).max()) > LARGEST and np.isfinite(values).all():
@@ -78,14 +87,12 @@ def _initializers(model: onnx.ModelProto) -> set[str]:
                 f"the weight {tensor.name} exceeds half precision's largest number: keep it in FP32"
             )
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
-        converted.add(tensor.name)
-    return converted
 
 
 def _attributes(model: onnx.ModelProto, block: Collection[str]) -> None:
     """Casts to float and constant fills become half, unless blocked."""
     for node in model.graph.node:
-        if node.op_type in block:
+        if _single(node, block):
             continue
         if node.op_type == "ConstantOfShape" and not node.attribute:
             node.attribute.append(
@@ -98,76 +105,73 @@ def _attributes(model: onnx.ModelProto, block: Collection[str]) -> None:
                 entry.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(entry.t).astype(np.float16)))
 
 
-def _casts(model: onnx.ModelProto, block: Collection[str], converted: set[str]) -> None:
+def _casts(model: onnx.ModelProto, block: Collection[str], floats: set[str]) -> None:
     """Put Casts at the graph's ends and around blocked nodes."""
-    floats = _float_tensors(model, converted)
     nodes: list[onnx.NodeProto] = []
     renamed: dict[str, str] = {}
+    singles = {tensor.name: tensor.name for tensor in model.graph.initializer
+               if tensor.data_type == TensorProto.FLOAT}  # fmt: skip
     for entry in model.graph.input:
         if entry.type.tensor_type.elem_type == TensorProto.FLOAT:
-            renamed[entry.name] = f"{entry.name}_half"
+            singles[entry.name], renamed[entry.name] = entry.name, f"{entry.name}_half"
             nodes.append(_cast(entry.name, renamed[entry.name], TensorProto.FLOAT16))
     ends = {o.name for o in model.graph.output if o.type.tensor_type.elem_type == TensorProto.FLOAT}
     for node in model.graph.node:
-        nodes += _node_casts(node, node.op_type in block, renamed, floats)
+        single = _single(node, block)
+        nodes += _node_casts(node, single, renamed, floats, singles)
         for index, name in enumerate(node.output):
             if name in ends:
                 node.output[index] = renamed[name] = f"{name}_half"
         nodes.append(node)
-        if node.op_type in block:
-            nodes += _back(node, renamed, floats)
+        if single:
+            nodes += _back(node, floats, singles)
     nodes += [_cast(renamed[name], name, TensorProto.FLOAT) for name in sorted(ends)]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in _read(nodes, model)]
     del model.graph.node[:]
     model.graph.node.extend(copies)
 
 
 def _node_casts(
-    node: onnx.NodeProto, blocked: bool, renamed: dict[str, str], floats: set[str]
+    node: onnx.NodeProto, single: bool, renamed: dict[str, str], floats: set[str], singles: dict[str, str]
 ) -> list[onnx.NodeProto]:
-    """Point ``node`` at renamed tensors and return the Casts to FP32 that it needs first."""
+    """Point ``node`` at renamed tensors, or at their ``singles``; return the Casts to FP32 that it needs."""
     made = []
-    single = range(len(node.input)) if blocked else _FLOAT_INPUTS.get(node.op_type, ())
+    wanted = range(len(node.input)) if single else _FLOAT_INPUTS.get(node.op_type, ())
     for index, name in enumerate(node.input):
         if not name:
             continue
-        source = renamed.get(name, name)
-        node.input[index] = source
-        if index in single and name in floats:
-            node.input[index] = f"{node.name}_in{index}_single"
-            made.append(_cast(source, node.input[index], TensorProto.FLOAT))
+        node.input[index] = renamed.get(name, name)
+        if index in wanted and name in floats:
+            if name not in singles:
+                singles[name] = f"{name}_single"
+                made.append(_cast(node.input[index], singles[name], TensorProto.FLOAT))
+            node.input[index] = singles[name]
     return made
 
 
-def _back(node: onnx.NodeProto, renamed: dict[str, str], floats: set[str]) -> list[onnx.NodeProto]:
-    """Casts to half after a blocked node."""
+def _back(node: onnx.NodeProto, floats: set[str], singles: dict[str, str]) -> list[onnx.NodeProto]:
+    """Casts to half after a blocked node, whose own output others like it read."""
     made = []
     for index, name in enumerate(node.output):
-        original = name.removesuffix("_half") if name in renamed.values() else name
-        if original in floats:
-            node.output[index] = f"{name}_single"
+        original = name.removesuffix("_half")
+        if name in floats or original in floats:
+            node.output[index] = singles[original if name not in floats else name] = f"{name}_single"
             made.append(_cast(f"{name}_single", name, TensorProto.FLOAT16))
     return made
 
 
-def _float_tensors(model: onnx.ModelProto, converted: set[str]) -> set[str]:
-    """Names of tensors that were FP32 before conversion, by shape inference."""
-    inferred = onnx.shape_inference.infer_shapes(_restored(model))
-    entries = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
-    floats = {
-        e.name for e in entries if e.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16)
-    }
-    return floats | converted
+def _read(nodes: list[onnx.NodeProto], model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Without Casts that nobody reads."""
+    read = {name for node in nodes for name in node.input} | {output.name for output in model.graph.output}
+    return [node for node in nodes if node.op_type != "Cast" or node.output[0] in read]
 
 
-def _restored(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose inputs are half too, so that types infer in agreement with the converted weights."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for entry in [*copy.graph.input, *copy.graph.output]:
-        if entry.type.tensor_type.elem_type == TensorProto.FLOAT:
-            entry.type.tensor_type.elem_type = TensorProto.FLOAT16
-    return copy
+def _float_tensors(model: onnx.ModelProto) -> set[str]:
+    """Names of the FP32 tensors, by shape inference."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    entries = [*inferred.value_info, *inferred.input, *inferred.output]
+    floats = {e.name for e in entries if e.type.tensor_type.elem_type == TensorProto.FLOAT}
+    return floats | {t.name for t in model.graph.initializer if t.data_type == TensorProto.FLOAT}
 
 
 def _cast(source: str, name: str, to: int) -> onnx.NodeProto:
@@ -202,7 +206,8 @@ def _within_half(model: onnx.ModelProto, windows: Sequence[Window]) -> float:
     inferred = onnx.shape_inference.infer_shapes(model).graph
     typed = [*inferred.value_info, *inferred.output]
     floats = {entry.name for entry in typed if entry.type.tensor_type.elem_type == TensorProto.FLOAT}
-    makers = {name: node for node in model.graph.node for name in node.output if name in floats}
+    nodes = [node for node in model.graph.node if not node.name.startswith(SINGLE)]
+    makers = {name: node for node in nodes for name in node.output if name in floats}
     runner = session(with_outputs(model, list(makers)), plain=True)
     largest = 0.0
     for window in windows:

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from calibration.half import SINGLE
 from compress import surgery
 from compress.lines import Lines
 
@@ -53,7 +54,7 @@ def without_masks(model: onnx.ModelProto) -> onnx.ModelProto:
     if not flows:
         return model
     for number, flow in enumerate(flows):
-        surgery.replace(flow.result, _rewritten(Lines(graph, f"spline_{number}"), flow))
+        surgery.replace(flow.result, _rewritten(Lines(graph, f"{SINGLE}spline_{number}"), flow))
     return surgery.exported(graph.cleanup(remove_unused_graph_inputs=False).toposort())
 
 

@@ -41,6 +41,25 @@ def test_blocked_operators_stay_in_single_precision(tmp_path: Path):
     assert scan(model, half, [graphs.latents()]).snr_db > 45
 
 
+def test_nodes_named_single_pass_on_what_half_precision_cannot_hold(tmp_path: Path):
+    """1e-9 is zero in FP16, and 1e6 infinite."""
+    nodes = [
+        helper.make_node("Abs", ["x"], ["a"], "before"),
+        helper.make_node("Mul", ["a", "small"], ["b"], "single_1"),
+        helper.make_node("Add", ["b", "small"], ["c"], "single_2"),
+        helper.make_node("Mul", ["c", "large"], ["d"], "single_3"),
+        helper.make_node("Mul", ["d", "d"], ["y"], "after"),
+    ]
+    numbers = {"small": np.array(1e-9, np.float32), "large": np.array(1e9, np.float32)}
+    path = graphs.save(tmp_path / "small.onnx", nodes, numbers, {"x": [1, "T"]}, {"y": [1, "T"]})
+    model = load(path)
+    half = fp16(model)
+    casts = [node for node in half.graph.node if node.op_type == "Cast"]
+    assert len(casts) == 4  # the graph's ends, and the ends of the part that stays
+    windows = [{"x": np.linspace(0, 10, 7, dtype=np.float32)[None]}]
+    assert scan(model, half, windows).snr_db > 50
+
+
 def test_casts_fills_and_noise_follow(tmp_path: Path):
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"], "shape"),

@@ -13,6 +13,8 @@ pytest.importorskip("onnx")
 import onnx
 
 from calibration import preflight
+from calibration.graph import tidy
+from calibration.half import SINGLE, fp16
 from compress import spline, teachers
 from compress.teachers import piper
 from compress.teachers.staged import session
@@ -80,6 +82,20 @@ def test_an_encoder_is_cut_without_masks_and_may_go_to_tensorrt(
     preflight.require(model, "encoder.onnx")
     with pytest.raises(EdgevoiceError, match="NonZero"):
         preflight.require(masked_encoder(voice, monkeypatch), "encoder.onnx")
+
+
+def test_half_precision_leaves_the_flow_alone(tiny_voice: Path) -> None:
+    """Its own numbers need more than FP16 holds: least sizes of 1e-3, squares of slopes up to 1e3."""
+    model = tidy(teachers.read(tiny_voice).stages["encoder"].model)
+    half = fp16(model)
+    given = feeds(model, 40, 0.8)
+    was, now = session(model).run(None, given)[1], session(half).run(None, given)[1]
+    np.testing.assert_allclose(now, was, rtol=0.02)
+    made = {name: node for node in half.graph.node for name in node.output}
+    flow = [node for node in half.graph.node if node.name.startswith(SINGLE)]
+    between = [made[name] for node in flow for name in node.input if name in made]
+    casts = {node.name for node in between if node.op_type == "Cast" and not node.name.startswith(SINGLE)}
+    assert 0 < len(casts) <= 4 * 3  # y, widths, heights and slopes of each of three flows
 
 
 def test_a_graph_without_such_flows_is_left_alone(tiny_voice: Path) -> None:
