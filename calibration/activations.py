@@ -1,0 +1,122 @@
+"""How much working memory an engine needs for a graph: a count of what must lie in memory at one time.
+
+A convolution or matrix product reads its data from memory and writes its result there; what is computed
+element by element between two of them is fused with one or the other and takes no memory. So the largest sum
+of such data that is needed at one time is the engine's working memory, but for what its kernels want for
+themselves. Only shapes are looked at: nothing here was fitted to a stage but `KERNELS_BYTES`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import accumulate
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from calibration.census import explicit_int8
+from calibration.graph import producers, tidy
+from calibration.ranges import session
+
+PRODUCTS = frozenset(["Conv", "ConvTranspose", "MatMul", "Gemm"])
+VIEWS = frozenset(["DequantizeLinear", "Identity", "Reshape", "Squeeze", "Unsqueeze"])
+"""The same data under another name, where it is read by a product."""
+KERNELS_BYTES = 8 << 20
+"""What TensorRT for RTX took beside the data for Piper's vocoder, 32 to 1,024 frames, FP32 and FP16."""
+WIDE = 4
+"""Bytes of a number that an INT8 product gives before it is scaled."""
+_LENGTHS = (40, 60)
+"""Long enough that no window of relative positions is cut short."""
+
+
+def activation_bytes(model: onnx.ModelProto, steps: int) -> int:
+    """An estimate of an engine's working memory for ``steps`` ids or frames.
+
+    ``model``: with no free axis but time, which every size is taken to follow evenly.
+    """
+    model = tidy(_copy(model))
+    sizes = _sizes(model, steps)
+    kept = _in_memory(model)
+    until = _last_reads(model, kept)
+    change = [0] * (len(model.graph.node) + 1)
+    for number, node in enumerate(model.graph.node):
+        for name in set(node.output) & kept:
+            change[number] += sizes.get(name, 0)
+            change[until[name] + 1] -= sizes.get(name, 0)
+    return max(accumulate(change)) + KERNELS_BYTES
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _in_memory(model: onnx.ModelProto) -> set[str]:
+    """What products read and write."""
+    made = producers(model)
+    kept = set()
+    for node in model.graph.node:
+        if node.op_type in PRODUCTS:
+            kept.update(node.output)
+            for name in node.input:
+                while name in made and made[name].op_type in VIEWS:
+                    name = made[name].input[0]
+                if name in made:
+                    kept.add(name)
+    return kept
+
+
+def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
+    """The number of the last node that needs a tensor, through what is not kept in between."""
+    reads: dict[str, list[int]] = defaultdict(list)
+    nodes = list(model.graph.node)
+    for number, node in enumerate(nodes):
+        for name in node.input:
+            reads[name].append(number)
+    last: dict[str, int] = {}
+    for number in range(len(nodes) - 1, -1, -1):  # whoever reads an output comes later, and is known already
+        for name in nodes[number].output:
+            through = [last[out] for n in reads[name] for out in nodes[n].output if out not in kept]
+            last[name] = max([number, *reads[name], *through])
+    return last
+
+
+def _sizes(model: onnx.ModelProto, steps: int) -> dict[str, int]:
+    """Bytes of every tensor at ``steps``, from its shapes at two lengths."""
+    runs = [_shapes(model, length) for length in _LENGTHS]
+    wide = _wide(model)
+    few, span = _LENGTHS[0], _LENGTHS[1] - _LENGTHS[0]
+    sizes = {}
+    for name, (shape, size) in runs[0].items():
+        pairs = zip(shape, runs[1][name][0], strict=True)
+        counts = [at + (later - at) * (steps - few) // span for at, later in pairs]
+        sizes[name] = int(np.prod(counts, dtype=np.int64)) * (WIDE if name in wide else size)
+    return sizes
+
+
+def _wide(model: onnx.ModelProto) -> set[str]:
+    int8 = set(explicit_int8(model))
+    return {name for node in model.graph.node if node.name in int8 for name in node.output}
+
+
+def _shapes(model: onnx.ModelProto, length: int) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Shape and bytes a number of every tensor that a node makes."""
+    types = {entry.name: entry.type.tensor_type.elem_type
+             for entry in onnx.shape_inference.infer_shapes(model).graph.value_info}  # fmt: skip
+    ends = {output.name for output in model.graph.output}
+    seen = _copy(model)
+    names = [name for node in model.graph.node for name in node.output if name in types and name not in ends]
+    seen.graph.output.extend(helper.make_tensor_value_info(name, types[name], None) for name in names)
+    feeds = {entry.name: _ones(entry, length) for entry in model.graph.input}
+    runner = session(seen, plain=True)
+    every = [output.name for output in runner.get_outputs()]
+    values = runner.run(every, feeds)
+    return {name: (value.shape, value.dtype.itemsize) for name, value in zip(every, values, strict=True)}
+
+
+def _ones(entry: onnx.ValueInfoProto, length: int) -> np.ndarray:
+    kind = entry.type.tensor_type
+    shape = [dim.dim_value or length for dim in kind.shape.dim]
+    return np.ones(shape, np.int64 if kind.elem_type == TensorProto.INT64 else np.float32)
