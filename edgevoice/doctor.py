@@ -12,7 +12,8 @@ from edgevoice import install, text
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import cuda
 from edgevoice.runtime.engines.tensorrt import library
-from targets import host
+from targets import board, host
+from targets.board import cards
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def examine() -> list[Check]:
         _tensorrt(machine),
         _phonemizers(),
         _loudspeaker(),
+        *_board(machine),
     ]
     return checks
 
@@ -102,6 +104,32 @@ def _usable_tensorrt() -> str:
     return (
         f"{module.__version__} on {device.name} (compute capability {device.capability}, CUDA {device.cuda})"
     )
+
+
+def _board(machine: host.Host) -> list[Check]:
+    """What decides how fast it speaks today, and changes while it runs."""
+    state = board.read(jetson=machine.is_jetson, card=bool(machine.cards))
+    checks = []
+    if machine.is_jetson:
+        power = state.power.text if state.power else "unknown: /etc/nvpmodel.conf or its status does not say"
+        checks.append(Check("power mode", "ok" if state.power else "absent", power))
+    clocks, heat = state.clocks_text(), state.temperature_text()
+    checks.append(Check("clocks", _known(clocks), clocks))
+    checks.append(Check("temperature", _known(heat), heat))
+    mend = "more cooling, or a smaller power mode" if state.limits else ""
+    checks.append(Check("throttling", "absent" if state.limits else _known(state.limits_text()),
+                        state.limits_text(), mend))  # fmt: skip
+    return [*checks, *(Check("card", "ok", _card(card)) for card in state.cards)]
+
+
+def _known(text: str) -> str:
+    return "absent" if text.endswith(board.UNKNOWN) else "ok"
+
+
+def _card(card: cards.Card) -> str:
+    if card.memory_free is None or card.memory_total is None:
+        return f"{card.name}, free memory unknown"
+    return f"{card.name}, {_gib(card.memory_free)} free of {_gib(card.memory_total)}"
 
 
 def _phonemizers() -> Check:
