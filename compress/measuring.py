@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
+from calibration.activations import activation_bytes
 from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import Verdict
 from calibration.gate import judge as hold
@@ -82,8 +84,7 @@ class Measuring:
 
     def arena(self, stage: StageName, path: Path) -> int:
         """At the longest chunk with its context; the encoder at the longest sentence that it is given."""
-        context = self.draft.staged.stages[stage].context
-        steps = LONGEST_IDS if stage == "encoder" else self.draft.chunks.long + 2 * context
+        steps = self._steps(stage)
         feeds = {
             name: values if name in STATIC_INPUTS else _stretched(values, steps)
             for name, values in self.spoken.feeds[stage][0].items()
@@ -108,7 +109,13 @@ class Measuring:
         plain = self.draft.path(stage)
         files = [plain] + [row.path for row in made if row.path is not None]
         times = dict(zip(files, self._milliseconds(stage, files), strict=True))
-        fp32 = manifest.Variant(plain.name, "fp32", bytes=plain.stat().st_size, milliseconds=times[plain])
+        fp32 = manifest.Variant(
+            plain.name,
+            "fp32",
+            bytes=plain.stat().st_size,
+            milliseconds=times[plain],
+            arena_bytes=self._activations(stage, plain),
+        )
         rows = [Measured(plain, fp32)]
         for row in made:
             if row.path is None:
@@ -137,9 +144,28 @@ class Measuring:
             int8_operators=dict(made.operators),
             left_out=dict(made.left),
             unmeasured=list(made.unmeasured),
+            arena_bytes=0 if on_cpu else self._activations(stage, path),
         )
         refused = "; ".join([*self.verdict(heard).reasons, *heard.broken])
         return Measured(path, variant, refused, made.searched)
+
+    def _activations(self, stage: StageName, path: Path) -> int:
+        """Of an engine's; 0 for a target that runs none."""
+        if self.target.engine != "tensorrt":
+            return 0
+        key = [bundle.sha256(path), self._steps(stage)]
+        return int(
+            self.work.data(
+                f"{path.name}.activations.json",
+                key,
+                lambda: activation_bytes(onnx.load(str(path)), self._steps(stage)),
+            )
+        )
+
+    def _steps(self, stage: StageName) -> int:
+        """The longest that a stage is given at a time."""
+        context = self.draft.staged.stages[stage].context
+        return LONGEST_IDS if stage == "encoder" else self.draft.chunks.long + 2 * context
 
 
 def slot(name: str, hashes: Mapping[StageName, str]) -> str:

@@ -14,10 +14,34 @@ _READ = frozenset({"weights", "arena", "buffers"})
 
 def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
     """The plan of the bundle's files on ``target``."""
-    costs = [
-        _cost(name, pick(name, manifest, target), manifest, target.engine == "onnxruntime") for name in STAGES
-    ]
-    return plan(costs, target, available_bytes=available_bytes)
+    return plan(
+        _costs(manifest, target, {name: pick(name, manifest, target) for name in STAGES}),
+        target,
+        available_bytes=available_bytes,
+        alternatives=_alternatives(manifest, target),
+        chunk_frames=manifest.chunks.long,
+    )
+
+
+def _costs(manifest: Manifest, target: Target, files: dict[StageName, Variant]) -> list[StageCost]:
+    on_cpu = target.engine == "onnxruntime"
+    return [_cost(name, variant, manifest, on_cpu) for name, variant in files.items()]
+
+
+def _alternatives(manifest: Manifest, target: Target) -> dict[str, list[StageCost]]:
+    """The bundle's other files, where the device could take them for its engine instead."""
+    found = {}
+    for precision in PRECISIONS if target.engine == "tensorrt" else ():
+        files = {name: pick(name, manifest, target) for name in STAGES}
+        others = {
+            name: variant
+            for name in STAGES
+            for variant in manifest.stages[name].variants
+            if variant.precision == precision and variant.engine in ("any", target.engine)
+        }
+        if any(files[name] != variant for name, variant in others.items()):
+            found[f"the bundle's {precision.upper()} files"] = _costs(manifest, target, {**files, **others})
+    return found
 
 
 def check(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
@@ -78,7 +102,7 @@ def _cost(name: StageName, variant: Variant, manifest: Manifest, readable: bool)
         name,
         variant.precision,
         weights_bytes=manifest.files[variant.file].bytes,
-        arena_bytes=stage.arena_bytes,
+        arena_bytes=stage.arena_bytes if readable or not variant.arena_bytes else variant.arena_bytes,
         buffer_bytes=_buffers(name, manifest),
         # The arena was read with ONNX Runtime: for another engine it is an estimate.
         read=frozenset({"weights", "arena"} if stage.arena_bytes and readable else {"weights"}),

@@ -124,6 +124,8 @@ class Variant(_Strict, frozen=True):
     ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8;
     None: kept on purpose, for what a sound at forced durations does not show. ``unmeasured``: groups kept in
     floating point because the search's time ran out before them.
+    ``arena_bytes``: an estimate, from the graph, of a TensorRT engine's working memory at the longest chunk
+    (the encoder: at the most ids); 0 where none was made.
     """
 
     file: str
@@ -135,6 +137,7 @@ class Variant(_Strict, frozen=True):
     int8_operators: dict[str, int] = {}
     left_out: dict[str, float | None] = {}
     unmeasured: list[str] = []
+    arena_bytes: Count = 0
 
 
 class Trained(_Strict, frozen=True):

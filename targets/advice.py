@@ -10,30 +10,47 @@ from targets.render import mib
 if TYPE_CHECKING:
     from targets.planning import Plan, StageCost
 
-# How a stage shrinks, relative to FP32. Read from engines that TensorRT for RTX built of Piper's decoder at
-# 512 frames: weights 6.34, 3.17 and 2.25 MiB, activations 130, 68 and 86 MiB (INT8 keeps transposed
-# convolutions wide).
+# How a stage shrinks, relative to FP32. Weights: read from engines that TensorRT for RTX built of Piper's
+# decoder (6.34, 3.17 and 2.25 MiB); stages of which all layers can be INT8 shrink more (0.25 to 0.28).
 WEIGHTS = {"fp32": 1.0, "fp16": 0.50, "int8": 0.36}
+# Its engines' working memory is 8 MiB for their kernels, whatever the stage, and data that follow precision
+# and chunk (INT8 files keep what lies between layers in FP16).
+KERNELS = 8 << 20
+ENGINE = {"fp32": 1.0, "fp16": 0.50, "int8": 0.50}
+ENGINE_HALF_CHUNK = 0.50
+# ONNX Runtime keeps more: the cautious ones of what was read.
 ARENA = {"fp32": 1.0, "fp16": 0.53, "int8": 0.67}
-# Halving the chunk leaves 0.52 of the arena at 512 frames and 0.60 at 128 (same source); the cautious one.
 HALF_CHUNK = 0.60
 # Only these run chunk by chunk; the encoder's arena follows the sentence.
 CHUNKED = ("acoustic", "vocoder")
 CHUNKS = ((0, ""), (1, "half the chunk length"), (2, "a quarter of the chunk length"))
 
 
-def _smaller(stage: StageCost, precision: str, halvings: int) -> tuple[float, float]:
+def _chunk(plan: Plan, halvings: int, words: str) -> str:
+    """The chunk length in words, with what to write into a recipe where the bundle's is known."""
+    frames = (plan.chunk_frames or 0) >> halvings
+    return f"{words} ([chunks] long = {frames} in the recipe)" if halvings and frames else words
+
+
+def _arena(stage: StageCost, engine: str, precision: str, halvings: int) -> float:
+    kernels, sizes, half = 0, ARENA, HALF_CHUNK
+    if engine == "tensorrt":
+        kernels, sizes, half = min(KERNELS, stage.arena_bytes), ENGINE, ENGINE_HALF_CHUNK
+    chunk = half**halvings if stage.name in CHUNKED else 1.0
+    return kernels + (stage.arena_bytes - kernels) * chunk * sizes[precision] / sizes[stage.precision]
+
+
+def _smaller(stage: StageCost, engine: str, precision: str, halvings: int) -> tuple[float, float]:
     """Estimated (weights, arena) of a stage at the narrower of two precisions, and at a shorter chunk."""
     now = stage.precision
     if WEIGHTS[precision] >= WEIGHTS[now]:
         precision = now
-    chunk = HALF_CHUNK**halvings if stage.name in CHUNKED else 1.0
     weights = stage.weights_bytes * WEIGHTS[precision] / WEIGHTS[now]
-    return weights, stage.arena_bytes * chunk * ARENA[precision] / ARENA[now]
+    return weights, _arena(stage, engine, precision, halvings)
 
 
 def _total(plan: Plan, precision: str, halvings: int) -> int:
-    parts = [_smaller(stage, precision, halvings) for stage in plan.stages]
+    parts = [_smaller(stage, plan.target.engine, precision, halvings) for stage in plan.stages]
     fixed = plan.row("buffers").bytes + plan.row("runtime").bytes
     return int(sum(weights for weights, _ in parts) + max(arena for _, arena in parts)) + fixed
 
@@ -42,7 +59,8 @@ def smaller(plan: Plan) -> Iterator[tuple[str, int]]:
     """Ways to a smaller plan with their total bytes: the caller's own, then estimated ones, mildest first."""
     yield from plan.alternatives
     # A precision is one change and changes no latency, so each is tried whole before chunks get shorter.
-    for halvings, chunk in CHUNKS:
+    for halvings, words in CHUNKS:
+        chunk = _chunk(plan, halvings, words)
         widest = sorted(plan.target.precisions, key=lambda p: -WEIGHTS[p])
         if halvings:
             yield f"{chunk} (estimate)", _total(plan, "fp32", halvings)

@@ -57,13 +57,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """A voice on a target. `limit_bytes` is the budget, or the memory free now where that is less."""
+    """A voice on a target. `limit_bytes` is the budget, or the memory free now where that is less.
+
+    `chunk_frames`: of the bundle's long chunks, for advice.
+    """
 
     target: Target
     stages: tuple[StageCost, ...]
     rows: tuple[Row, ...]
     available_bytes: int | None = None
     alternatives: tuple[tuple[str, int], ...] = ()
+    chunk_frames: int | None = None
 
     @property
     def total_bytes(self) -> int:
@@ -155,6 +159,7 @@ def plan(
     runtime_bytes: int | None = None,
     available_bytes: int | None = None,
     alternatives: Mapping[str, Sequence[StageCost]] | None = None,
+    chunk_frames: int | None = None,
 ) -> Plan:
     """The plan of these stages on a target.
 
@@ -174,4 +179,5 @@ def plan(
         for name, costs in (alternatives or {}).items()
         if costs
     )
-    return Plan(target, tuple(stages), (*part_rows(stages), runtime), available_bytes, others)
+    rows = (*part_rows(stages), runtime)
+    return Plan(target, tuple(stages), rows, available_bytes, others, chunk_frames)

@@ -68,3 +68,17 @@ def test_a_bundle_without_a_file_for_the_target_s_engine_says_how_to_make_one(ma
 def test_the_plan_on_a_cpu_is_no_less_than_what_a_speaking_process_takes(tiny_bundle: Path) -> None:
     peak = bench._worker(tiny_bundle, 1, 0)["peak_mib"] * (1 << 20)
     assert peak <= budget.of(bundle.read(tiny_bundle).manifest, CPU).total_bytes <= 1.5 * peak
+
+
+def test_the_bundle_s_other_files_are_what_would_fit(manifest: Manifest) -> None:
+    small = msgspec.structs.replace(INT8, arena_bytes=1 << 20)
+    large = msgspec.structs.replace(FP16, arena_bytes=4 << 30)
+    plain = msgspec.structs.replace(FP32, arena_bytes=8 << 30)
+    refused = budget.of(with_files(manifest, plain, large, small, chosen=plain), ORIN).refusal()
+    assert "would fit: the bundle's INT8 files" in str(refused)
+
+
+def test_an_engine_s_own_estimate_counts_on_a_gpu_alone(manifest: Manifest) -> None:
+    found = with_files(manifest, msgspec.structs.replace(FP32, arena_bytes=77), chosen=FP32)
+    assert budget.of(found, ORIN).stages[-1].arena_bytes == 77
+    assert budget.of(found, CPU).stages[-1].arena_bytes == manifest.stages["vocoder"].arena_bytes

@@ -108,8 +108,8 @@ def test_a_refusal_gives_the_numbers_the_largest_parts_and_what_fits() -> None:
         "largest parts: arena 130.0 MiB (estimate), weights 52.0 MiB (estimate), runtime 50.0 MiB (reading)"
         in line
     )
-    # FP16: weights 26, arena 68.9, buffers 6, runtime 50.
-    assert line.endswith("would fit: FP16 (estimate), 150.9 MiB")
+    # FP16: weights 26, arena 8 + 61, buffers 6, runtime 50.
+    assert line.endswith("would fit: FP16 (estimate), 151.0 MiB")
     assert "\n" not in line
 
 
@@ -237,3 +237,9 @@ def test_the_measured_cpu_overhead_is_near_the_recorded_one() -> None:
 
 def test_the_public_name_plan_is_the_function() -> None:
     assert targets.plan is plan
+
+
+def test_the_chunk_length_that_would_fit_is_named_as_a_recipe_has_it() -> None:
+    narrow = [dataclasses.replace(stage, precision="int8") for stage in three()]
+    line = str(plan(narrow, with_budget(187), runtime_bytes=50 * MIB, chunk_frames=96).refusal())
+    assert "half the chunk length ([chunks] long = 48 in the recipe)" in line
