@@ -50,6 +50,9 @@ def compress(
         Optional[Path],  # noqa: UP045
         typer.Option("--weights", help="Take students from this folder's STAGE.safetensors; train none."),
     ] = None,
+    engines: Annotated[
+        str, typer.Option("--engines", help="rtx: engines for the target's card too, by TensorRT for RTX.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Make a voice small for a device, and prove that it survived."""
@@ -63,7 +66,9 @@ def compress(
     from targets import load
 
     chosen, origin = recipes.load(recipe), Origin(training, as_trained, weights)
-    result = pipeline.compress(voice, load(target), chosen, output, texts, allow_worse, _say, origin)
+    if engines not in ("", "rtx"):
+        raise EdgevoiceError(f"--engines knows rtx, not {engines!r}")
+    result = pipeline.compress(voice, load(target), chosen, output, texts, allow_worse, _say, origin, engines)
     print(json.dumps(summary.to_dict(result), indent=1) if as_json else summary.table(result))
 
 

@@ -21,6 +21,7 @@ from compress.distilled import Origin, refuse_unfit, student_of
 from compress.draft import Draft, prepare, speak
 from compress.measuring import Measuring
 from compress.recipe import Recipe
+from compress.rtx import ahead
 from compress.workspace import Workspace
 from edgevoice import budget, bundle, manifest
 from edgevoice.errors import EdgevoiceError
@@ -63,15 +64,18 @@ def compress(
     allow_worse: bool = False,
     say: Say = lambda _: None,
     origin: Origin = NO_STUDENTS,
+    engines: str = "",
 ) -> Result:
     """Make a bundle of ``voice`` for ``target`` at ``out``; results on the way are kept and used again.
 
     Raises `EdgevoiceError` for a voice, text or folder that will not do, a bundle that does not fit the
     target, and, unless ``allow_worse``, a student that fails the recipe's gate. Of a teacher's own stages
     those files travel that pass; with ``allow_worse`` all that the recipe asks for, and the manifest says
-    what failed.
+    what failed. ``engines``: "rtx" for engines ahead of time too (`compress.rtx.ahead`).
     """
     bundle.refuse_foreign(out)
+    if engines:
+        ahead.check(target)
     origin.check(recipe)
     require(recipe.judge.measures)
     place = out.resolve()
@@ -98,6 +102,8 @@ def compress(
     _require(failed, allow_worse)
     made = manifest_of(run, settled, exactness, failed, against)
     files = sources(draft, settled.choices)
+    if engines:
+        made, files = ahead.add(made, files, target, work, say)
     sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
     _tell_what_goes(place, say)

@@ -217,9 +217,16 @@ def _check_references(manifest: Manifest, root: Path) -> None:
         if row.chosen not in files:
             raise EdgevoiceError(f"{root}: stage {stage} chose {row.chosen!r}, which is not among its files")
         named += files
+    named += [engine.file for engine in manifest.engines]
     for name in named:
         if name not in manifest.files:
             raise EdgevoiceError(f"{root}: {name!r} is named in the manifest without a checksum")
+    for engine in manifest.engines:
+        source = manifest.files.get(engine.source)
+        if source is None or source.sha256 != engine.source_sha256:
+            raise EdgevoiceError(
+                f"{root}: the engine {engine.file} is of another {engine.source}: compress the voice again"
+            )
 
 
 def _check_file(path: Path, record: File, verify: bool) -> None:

@@ -217,6 +217,21 @@ class Provenance(_Strict, frozen=True):
     notes: list[str] = []
 
 
+class Ahead(_Strict, frozen=True):
+    """An engine made on the workstation, beside the ONNX file that it is of, which stays what counts.
+
+    ``source``: that file, and its SHA-256. ``builder``: the module and its release, which alone loads it, on
+    GPUs of the compute ``capability`` alone. ``profiles``: least, best and most ids or frames, a row each.
+    """
+
+    file: str
+    source: str
+    source_sha256: str
+    builder: str
+    capability: str
+    profiles: list[tuple[Positive, Positive, Positive]]
+
+
 class AgainstTeacher(_Strict, frozen=True):
     """A student against its teacher, on sentences that neither was trained on, at the teacher's durations and
     noise: ``student`` in FP32, ``shipped`` with the smallest files that travel.
@@ -233,7 +248,7 @@ class AgainstTeacher(_Strict, frozen=True):
 class Manifest(_Strict, frozen=True):
     """``failed_gate``: thresholds that were crossed; ``not_judged``: those that nothing measured.
 
-    ``against_teacher``: for a bundle with students in it.
+    ``against_teacher``: for a bundle with students in it. ``engines``: made ahead of time, if any were.
     ``serial``: given when the bundle is signed, higher with each release, so that a device that trusts keys
     takes no older one; 0 if none was given.
     """
@@ -253,4 +268,5 @@ class Manifest(_Strict, frozen=True):
     failed_gate: list[str] = []
     not_judged: list[str] = []
     against_teacher: AgainstTeacher | None = None
+    engines: list[Ahead] = []
     serial: Serial = 0

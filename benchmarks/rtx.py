@@ -1,0 +1,106 @@
+"""python benchmarks/rtx.py BUNDLE: do its files for TensorRT build, in INT8 where asked, as large as planned?
+
+With TensorRT for RTX, on a machine without a GPU: "builds under TensorRT for RTX", not "works on a Jetson".
+Make the bundle with `edgevoice compress VOICE --target rtx_3060_12gb --recipe quantize --allow-worse`: files
+that fail the gate are in it too.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import onnx
+
+from benchmarks import report
+from calibration.activations import activation_bytes
+from calibration.census import explicit_int8
+from compress.rtx.build import build
+from edgevoice import budget, bundle
+from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import STAGES, StageName, Variant
+from edgevoice.progress import track
+from edgevoice.runtime.engines.tensorrt import shapes
+from edgevoice.runtime.engines.tensorrt.build import Order
+from targets.profile import all_targets
+
+CAPABILITIES = ("8.6", "8.9", "12.0")
+WORKSPACE_BYTES = 512 << 20
+HEAD = ["stage", "precision", "for", "layers in INT8 / asked", "working memory, MiB", "plan / it"]
+HEAD += ["weights, MiB", "file / it", "engine, MiB"]
+
+
+def row(path: Path, stage: StageName, variant: Variant, most: int, order: Order) -> list[str]:
+    asked = explicit_int8(onnx.load(str(path)))
+    head = [stage, variant.precision, order.capabilities[0]]
+    try:
+        found = build(order)
+    except EdgevoiceError as error:
+        return [*head, f"REFUSED: {error}", *[""] * 5]
+    ran = f"{len(asked) - len(found.missing(asked))} / {len(asked)}" if asked else ""
+    planned = activation_bytes(onnx.load(str(path)), most)
+    return [
+        *head,
+        ran,
+        _mib(found.activation_bytes),
+        f"{planned / found.activation_bytes:.2f}",
+        _mib(found.weights_bytes),
+        f"{path.stat().st_size / found.weights_bytes:.2f}",
+        _mib(found.plan_bytes),
+    ]
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f}"
+
+
+def rows(
+    found: bundle.Bundle, capabilities: Sequence[str], stages: Sequence[StageName]
+) -> Iterator[list[str]]:
+    lengths = shapes.of(found.manifest)
+    todo = [
+        (stage, variant, capability)
+        for stage in stages
+        for variant in found.manifest.stages[stage].variants
+        if variant.engine in ("any", "tensorrt")
+        for capability in capabilities
+    ]
+    for stage, variant, capability in track(todo, "builds", len(todo)):
+        path = found.file(variant.file)
+        int8 = variant.precision == "int8"
+        order = Order(path, lengths[stage].profiles, WORKSPACE_BYTES, 0, (capability,), int8)
+        yield row(path, stage, variant, lengths[stage].most, order)
+
+
+def budgets(found: bundle.Bundle) -> Iterator[list[str]]:
+    """The plan on every device that could run it."""
+    yield ["target", "plan, MiB", "budget, MiB", ""]
+    for target in all_targets():
+        if target.engine == "tensorrt" and target.refusal() is None:
+            plan = budget.of(found.manifest, target)
+            verdict = "fits" if plan.fits else "does not fit"
+            yield [target.id, _mib(plan.total_bytes), _mib(plan.budget_bytes), verdict]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="rtx.py", description="Builds under TensorRT for RTX.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--capabilities", nargs="+", default=CAPABILITIES)
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args(arguments)
+    show = report.markdown if options.markdown else report.text
+    try:
+        found = bundle.read(options.bundle)
+        print(show([HEAD, *rows(found, options.capabilities, options.stages)]))
+        print("\n" + show(list(budgets(found))))
+    except EdgevoiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
