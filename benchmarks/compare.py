@@ -81,7 +81,11 @@ def _default(voice: Path | None) -> Sequence[str]:
 
 
 def _is_kokoro(path: Path) -> bool:
-    return str(path) == "kokoro" or path.is_dir()
+    try:
+        from compress.teachers import is_kokoro
+    except ModuleNotFoundError:  # peers of Piper voices need nothing that cuts a voice
+        return False
+    return is_kokoro(path)
 
 
 def _voice(path: Path | None) -> Path | None:

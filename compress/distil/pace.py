@@ -28,7 +28,7 @@ SENTENCES = 240
 """A joe sentence's own error varies by 3.5 %: the mean of so many is known to 0.25 %."""
 
 SLOWEST, FASTEST = 4.0, 0.25
-"""Factors beyond these are no pace but a head that never learnt."""
+"""The most that is mended: what is beyond is no pace, but a head that never learnt; a gate must refuse it."""
 
 HALVINGS = 30
 

@@ -20,7 +20,7 @@ def read(path: str | Path) -> StagedVoice:
     `EdgevoiceError` if it is of no known kind.
     """
     file = _found(Path(path))
-    if _is_kokoro(file):
+    if is_kokoro(file):
         from compress.teachers import kokoro_stages
 
         return kokoro_stages.read(_folder(file))
@@ -32,10 +32,8 @@ def read(path: str | Path) -> StagedVoice:
 def maker(path: str | Path) -> Callable[[], Teacher]:
     """What makes the voice at ``path`` a teacher that gives labels, in any process."""
     file = _found(Path(path))
-    if _is_kokoro(file):
-        from compress.teachers.kokoro import kokoro_teacher
-
-        return partial(kokoro_teacher, _folder(file))
+    if is_kokoro(file):
+        return _kokoro_maker(_folder(file))
     from compress.teachers.staged import piper_teacher
 
     return partial(piper_teacher, file)
@@ -43,12 +41,19 @@ def maker(path: str | Path) -> Callable[[], Teacher]:
 
 def maker_of(voice: StagedVoice) -> Callable[[], Teacher]:
     """The same, for a voice that was read."""
-    return maker(voice.source or kokoro_files.PACKAGED)
+    # The packaged one has no path: by its name a folder that was made since would be taken for it.
+    return _kokoro_maker(None) if voice.source is None else maker(voice.source)
+
+
+def _kokoro_maker(folder: Path | None) -> Callable[[], Teacher]:
+    from compress.teachers.kokoro import kokoro_teacher
+
+    return partial(kokoro_teacher, folder)
 
 
 def _found(file: Path) -> Path:
     """The voice's file, or the folder or name of a Kokoro voice."""
-    if _is_kokoro(file):
+    if is_kokoro(file):
         return file
     if file.is_dir():
         file = _only_voice(file)
@@ -59,7 +64,8 @@ def _found(file: Path) -> Path:
     return file
 
 
-def _is_kokoro(file: Path) -> bool:
+def is_kokoro(file: Path) -> bool:
+    """Whether it is a Kokoro voice's folder, or the name of the packaged one and no path."""
     if file.is_dir():
         return kokoro_files.is_folder_of_one(file)
     return str(file) == kokoro_files.PACKAGED and not file.exists()

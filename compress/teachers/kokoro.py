@@ -14,7 +14,6 @@ from compress.teachers import kokoro_files
 from compress.teachers.base import Utterance, to_int16
 from compress.teachers.kokoro_cut import Cut
 from compress.teachers.kokoro_files import (
-    DEFAULT_VOICE,
     FRAMES_PER_UNIT,
     FRONT_END,
     HOP,
@@ -48,7 +47,7 @@ class KokoroTeacher:
         cut = Cut(files.graph(), files.where)
         self._outputs = {"audio": cut.model.graph.output[0].name, **vars(cut.taps)}
         self._session = session(cut.with_taps())
-        self._voices = files.voices
+        self._voices, self._default = files.voices, files.default_voice
         self.table = files.table
         self._phonemizer = phonemizer(front_end, LANGUAGE)
         digest = files.digest()
@@ -72,10 +71,10 @@ class KokoroTeacher:
     def draw(self, seed: int) -> dict[str, float]:
         """Voices and their shares for a seed."""
         rng = np.random.default_rng((seed, 2))
-        others = sorted(set(self._voices) - {DEFAULT_VOICE})
+        others = sorted(set(self._voices) - {self._default})
         kind = rng.random()
-        if kind < 0.4:
-            return {DEFAULT_VOICE: 1.0}
+        if kind < 0.4 or not others:
+            return {self._default: 1.0}
         if kind < 0.8:
             return {others[rng.integers(len(others))]: 1.0}
         chosen = rng.permutation(sorted(self._voices))[: rng.integers(2, 4)]

@@ -29,6 +29,7 @@ DEFAULT_VOICE = "jm_kumo"
 
 PACKAGED = "kokoro"
 """How the packaged voice is named where others are paths."""
+INPUTS = ("tokens", "style", "speed")
 FILES = ("model.onnx", "voices.npz", "vocab.json")
 
 # From espeak-ng's notation to the one that Kokoro was trained on.
@@ -52,16 +53,25 @@ class Files:
     def digest(self) -> hashlib._Hash:
         """SHA-256 over the model and the voices, to be gone on with."""
         digest = hashlib.sha256(self.model)
-        for rows in self.voices.values():
-            digest.update(rows.tobytes())
+        for name, rows in self.voices.items():
+            digest.update(repr((name, rows.shape)).encode() + rows.tobytes())
         return digest
 
+    @property
+    def default_voice(self) -> str:
+        """Kokoro's own where it is among them, else the first by name."""
+        return DEFAULT_VOICE if DEFAULT_VOICE in self.voices else min(self.voices)
+
     def graph(self) -> onnx.ModelProto:
-        """The model, read anew."""
+        """The model, read anew; `EdgevoiceError` where it is none, or takes other inputs than Kokoro's."""
         try:
-            return onnx.load_from_string(self.model)
+            model = onnx.load_from_string(self.model)
         except (google.protobuf.message.DecodeError, ValueError):
             raise EdgevoiceError(f"{self.where} is no whole ONNX file: export it again") from None
+        names = {tensor.name for tensor in model.graph.input}
+        if missing := [name for name in INPUTS if name not in names]:
+            raise EdgevoiceError(f"{self.where} is no Kokoro model: its graph has no input {missing[0]!r}")
+        return model
 
     @property
     def where(self) -> str:
@@ -111,12 +121,27 @@ def _from_folder(folder: Path) -> Files:
     try:
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         with np.load(folder / "voices.npz") as file:
-            voices = dict(file)
+            voices = _rows(dict(file))
         model = (folder / "model.onnx").read_bytes()
-        return Files(model, _rows(voices), vocabulary, folder)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise EdgevoiceError(f"{folder} lacks a readable {', '.join(FILES)}: {error}") from None
+    _check(folder, voices, vocabulary)
+    return Files(model, voices, vocabulary, folder)
+
+
+def _check(folder: Path, voices: Mapping[str, NDArray[np.float32]], vocabulary: object) -> None:
+    if not isinstance(vocabulary, dict) or not all(type(number) is int for number in vocabulary.values()):
+        raise EdgevoiceError(f"{folder / 'vocab.json'}: `vocab` must give each symbol its whole number")
+    if not voices:
+        raise EdgevoiceError(f"{folder / 'voices.npz'} holds no voice")
+    widths = {rows.shape[1] for rows in voices.values()}
+    if len(widths) > 1 or not all(rows.size and np.isfinite(rows).all() for rows in voices.values()):
+        raise EdgevoiceError(
+            f"{folder / 'voices.npz'}: each voice must be rows of the same width, finite numbers"
+        )
 
 
 def _rows(voices: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    return {name: np.asarray(rows, np.float32).reshape(len(rows), -1) for name, rows in voices.items()}
+    """Each voice's styles [n,width]; they come as [n,1,width]."""
+    found = {name: np.asarray(rows, np.float32) for name, rows in voices.items()}
+    return {name: rows.reshape(len(rows), rows.shape[-1]) for name, rows in found.items()}

@@ -20,13 +20,13 @@ from compress import surgery
 from compress.staged import StagedStage, StagedVoice
 from compress.teachers import kokoro_files
 from compress.teachers.kokoro_cut import Cut
-from compress.teachers.kokoro_files import DEFAULT_VOICE, FRAMES_PER_UNIT, HOP, LANGUAGE, SAMPLE_RATE, Files
+from compress.teachers.kokoro_files import FRAMES_PER_UNIT, HOP, LANGUAGE, SAMPLE_RATE, Files
 from compress.teachers.staged import session
 from edgevoice import manifest
 
 Float = NDArray[np.float32]
 
-LENGTHS = slice(20, 200)
+LENGTHS = 20, 200
 """Kokoro has a style row for each number of phonemes, a device one for each voice: the mean over these."""
 
 UNVOICED_BELOW = 10.0
@@ -49,7 +49,7 @@ def read(folder: Path | None = None) -> StagedVoice:
 def staged(files: Files) -> StagedVoice:
     stages = _Stages(files)
     width = stages.width
-    names = sorted(files.voices, key=lambda name: (name != DEFAULT_VOICE, name))
+    names = sorted(files.voices, key=lambda name: (name != files.default_voice, name))
     return StagedVoice(
         name=files.source.name if files.source else "kokoro-82m",
         language=LANGUAGE,
@@ -65,12 +65,19 @@ def staged(files: Files) -> StagedVoice:
             "acoustic": _stage(stages.acoustic()),
             "vocoder": _stage(stages.vocoder()),
         },
-        speakers=np.stack([files.voices[name][LENGTHS].mean(0) for name in names]),
+        speakers=np.stack([_typical(files.voices[name]) for name in names]),
         speaker_names=tuple(names),
         phase=manifest.Phase(HARMONICS, f0=width, voicing=width + 1),
         source=files.source,
         chunked=False,
     )
+
+
+def _typical(rows: Float) -> Float:
+    """One style [width] for sentences of the usual lengths, or of those that there are rows for."""
+    first, last = LENGTHS
+    style: Float = rows[min(first, len(rows) - 1) : last].mean(0)
+    return style
 
 
 def _stage(model: onnx.ModelProto) -> StagedStage:

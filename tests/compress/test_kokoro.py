@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -125,6 +128,68 @@ def test_a_damaged_export_is_one_line(tmp_path: Path, name: str) -> None:
     (folder / name).write_bytes(b"no such thing")
     with pytest.raises(EdgevoiceError, match="mine"):
         teachers.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "default"),
+    [(("bob", "ann"), "ann"), (("ann",), "ann"), (("ann", "jm_kumo"), "jm_kumo")],
+)
+def test_other_voices_than_the_packaged_ones_speak(
+    names: tuple[str, ...], default: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kokoro, "phonemizer", lambda name, language: Letters())
+    folder = folder_of_one(tmp_path / "mine")
+    # One style row alone: an export with few of them.
+    np.savez(folder / "voices.npz", **{name: voices()[name][:1] for name in names})  # type: ignore[arg-type]
+    voice = teachers.read(folder)
+    assert voice.speaker_names[0] == default
+    assert sorted(voice.speaker_names) == sorted(names)
+    assert voice.speakers is not None
+    assert np.isfinite(voice.speakers).all()
+    teacher = teachers.maker_of(voice)()
+    assert all(len(teacher.speak(teacher.phonemes("hello"), seed)["audio"]) > 0 for seed in range(6))
+
+
+def test_a_voice_under_another_name_is_another_file(tmp_path: Path) -> None:
+    one, other = folder_of_one(tmp_path / "one"), folder_of_one(tmp_path / "other")
+    rows = voices()
+    np.savez(other / "voices.npz", **{**rows, "ann": rows["bob"], "bob": rows["ann"]})  # type: ignore[arg-type]
+    assert teachers.read(one).sha256 != teachers.read(other).sha256
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("voices.npz", {}, "holds no voice"),
+        ("voices.npz", {"ann": np.zeros((3, 1, 4)), "bob": np.zeros((3, 1, 5))}, "the same width"),
+        ("voices.npz", {"ann": np.full((3, 1, 4), np.nan)}, "finite numbers"),
+        ("vocab.json", '{"vocab": ["a"]}', "its whole number"),
+        ("model.onnx", "input_ids", "no input 'tokens'"),
+    ],
+)
+def test_what_is_no_kokoro_is_one_line(file: str, content: Any, said: str, tmp_path: Path) -> None:
+    folder = folder_of_one(tmp_path / "mine")
+    if file == "model.onnx":
+        model = tiny_kokoro()
+        model.graph.input[0].name = content
+        (folder / file).write_bytes(model.SerializeToString())
+    elif isinstance(content, str):
+        (folder / file).write_text(content)
+    else:
+        np.savez(folder / file, **content)
+    with pytest.raises(EdgevoiceError, match=said):
+        teachers.read(folder)
+
+
+def test_a_folder_called_kokoro_does_not_hide_the_packaged_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = teachers.read(folder_of_one(tmp_path / "mine"))
+    (tmp_path / "kokoro").mkdir()
+    monkeypatch.chdir(tmp_path)
+    maker = teachers.maker_of(replace(voice, source=None))
+    assert isinstance(maker, partial)
+    assert maker.args == (None,)
 
 
 def test_the_packaged_teacher_equals_its_file() -> None:
