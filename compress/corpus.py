@@ -13,9 +13,13 @@ from compress.recipe import Recipe
 from compress.texts import source
 from edgevoice import text
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Text
 
 POOL = 400
 """Sentences that the calibration set is chosen from, and that its coverage is a share of."""
+
+REFERENCE = 160
+"""Of edgevoice's own sentences, what a user's English text is held against."""
 
 SHORTEST, LONGEST = 30, 160
 """Characters of a sentence that is calibrated or judged on."""
@@ -56,12 +60,15 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
     if recipe.quantize is None:
         return Corpus((), None, (), judging, against, labelling)
     spoken = draft.staged.text
-    phonemizer = text.phonemizer(spoken.phonemizers[0], spoken.language)
-    phonemes = [phonemizer.phonemize(text.normalise(sentence, spoken.language)) for sentence in pool]
+    phonemes = _phonemes(pool, spoken)
     chosen = select(phonemes, recipe.quantize.sentences)
     skipped = sum(len(draft.staged.table.encode(phonemes[row])[1]) for row in chosen)
     sentences = [pool[row] for row in chosen]
-    record = require_fit(sentences, [phonemes[row] for row in chosen], phonemes, skipped)
+    said = [phonemes[row] for row in chosen]
+    if texts is not None and _is_english(draft.staged.language):
+        # Against itself alone a German text is as good as any: English rules read it, with English sounds.
+        require_fit(sentences, said, _phonemes(_own(REFERENCE), spoken), skipped)
+    record = require_fit(sentences, said, phonemes, skipped)
     others = [line for row, line in enumerate(pool) if row not in set(chosen)]
     searching = tuple(sorted(others or sentences, key=len)[:SEARCHING])  # a short file is all calibrated on
     return Corpus(tuple(sentences), record, searching, judging, against, labelling)
@@ -70,12 +77,26 @@ def choose(draft: Draft, recipe: Recipe, texts: Path | None) -> Corpus:
 def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:
     if texts is not None:
         return _shares(source.from_file(texts), texts)
-    if not language.startswith("en"):
+    if not _is_english(language):
         raise EdgevoiceError(
             f"there are no sentences for the language {language!r}: give some with --texts FILE"
         )
-    pool = list(islice((line for line in source.training() if _fits(line)), POOL))
-    return pool, [line for line in source.held_out() if _fits(line)]
+    return _own(POOL), [line for line in source.held_out() if _fits(line)]
+
+
+def _own(count: int) -> list[str]:
+    """Edgevoice's English sentences."""
+    return list(islice((line for line in source.training() if _fits(line)), count))
+
+
+def _is_english(language: str) -> bool:
+    return language.startswith("en")
+
+
+def _phonemes(sentences: Sequence[str], spoken: Text) -> list[str]:
+    """By the front end that the device runs."""
+    phonemizer = text.phonemizer(spoken.phonemizers[0], spoken.language)
+    return [phonemizer.phonemize(text.normalise(sentence, spoken.language)) for sentence in sentences]
 
 
 def _shares(lines: Sequence[str], texts: Path) -> tuple[list[str], list[str]]:
