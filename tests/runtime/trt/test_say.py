@@ -144,9 +144,10 @@ def test_a_deploy_builds_before_it_switches(gpu_bundle: Path, tmp_path: Path) ->
 def test_the_tests_that_need_a_gpu_run(gpu_bundle: Path, tmp_path: Path) -> None:
     """On the stand-in: nobody should first find out on the board that they are broken."""
     done = run_python(
-        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/gpu", f"--gpu-bundle={gpu_bundle}"],
+        ["-m", "pytest", "-v", "-p", "no:cacheprovider", "tests/gpu", f"--gpu-bundle={gpu_bundle}"],
         cache=tmp_path / "cache",
         gpu={},
     )
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout
+    assert "skipped" not in done.stdout
