@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -10,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from msgspec.structs import replace
 
 from edgevoice.bundle import Bundle, replace_folder
 from edgevoice.errors import EdgevoiceError
@@ -46,6 +49,11 @@ class Samples:
     """The command that made the bundle."""
 
 
+def _identity(bundle: Bundle) -> str:
+    """SHA-256 of the manifest without its serial: signing changes that, and nothing that is heard."""
+    return hashlib.sha256(msgspec.json.encode(replace(bundle.manifest, serial=0), order="sorted")).hexdigest()
+
+
 def folder_of(bundle: str | Path) -> Path:
     """Where the samples of the bundle in that folder are kept: a folder beside it."""
     path = Path(bundle).absolute()
@@ -61,7 +69,7 @@ def keep(bundle: Bundle, samples: Samples) -> Path:
     try:
         names = {version: _write_sounds(staging, version, samples) for version in samples.sounds}
         index = {
-            "bundle": bundle.id,
+            "bundle": _identity(bundle),
             "rate": samples.rate,
             "texts": list(samples.texts),
             "sounds": names,
@@ -92,7 +100,7 @@ def read(bundle: Bundle) -> Samples | None:
         return None
     try:
         index = json.loads((folder / INDEX).read_text())
-        if index.get("bundle") != bundle.id:
+        if index.get("bundle") != _identity(bundle):
             raise EdgevoiceError(
                 f"{folder} holds sounds of another bundle than {bundle.path} ({bundle.id[:16]}): remove it, "
                 "or hear this one with --text"

@@ -277,7 +277,8 @@ def test_sounds_of_another_bundle_are_not_shown(made: Bundle, tmp_path: Path):
     """As where a bundle was copied over another one, whose samples stayed."""
     mine = replace(made, path=tmp_path / "bundle")
     shutil.copytree(made.path, mine.path)
-    keep(replace(mine, id="f" * 64), Samples(16000, ("a",), {"fp32": sounds(1)}))
+    other = msgspec.structs.replace(made.manifest, quality={"log_mel_l1": manifest.Measure(1.0, 1.0, 1.0, 1)})
+    keep(replace(mine, manifest=other), Samples(16000, ("a",), {"fp32": sounds(1)}))
     with pytest.raises(EdgevoiceError, match=f"another bundle than .*{made.id[:16]}.*--text"):
         read(mine)
     app = typer.Typer()
@@ -288,6 +289,13 @@ def test_sounds_of_another_bundle_are_not_shown(made: Bundle, tmp_path: Path):
     assert CliRunner().invoke(app, command).exit_code != 0
     assert not out.exists()
     assert CliRunner().invoke(app, [*command, "--text", "hi."]).exit_code == 0
+
+
+def test_sounds_stay_a_bundles_own_when_it_is_signed(made: Bundle, tmp_path: Path):
+    mine = replace(made, path=tmp_path / "bundle")
+    keep(mine, Samples(16000, ("a",), {"fp32": sounds(1)}))
+    signed = replace(mine, manifest=msgspec.structs.replace(made.manifest, serial=7), id="f" * 64)
+    assert read(signed) is not None
 
 
 def test_samples_are_remade_from_the_bundles_own_files(made: Bundle):
