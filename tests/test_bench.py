@@ -163,3 +163,12 @@ def test_a_process_that_fails_without_a_word_or_by_a_nameless_signal_says_so() -
     assert "SIGKILL" in bench._failure(-9, "")
     assert "died of signal 40" in bench._failure(-40, "")
     assert bench._failure(3, " ") == "the measured process ended with status 3"
+
+
+def test_the_board_s_state_is_shown_where_it_is_known(
+    report: Report,
+) -> None:
+    hot = replace(report, board="power mode 15W, 91 °C (gpu), THROTTLED: cpufreq-cpu0 is held back by heat")
+    assert "after the runs: power mode 15W, 91 °C (gpu), THROTTLED" in bench.table(hot)
+    assert "after the runs" not in bench.table(replace(report, board=""))
+    assert hot.to_dict()["board"] == hot.board

@@ -70,6 +70,8 @@ class Report:
     """Why stages run elsewhere than the bundle was made for; empty if none does."""
     load_before: float = 0.0
     """Processes that wanted a CPU just before, the average of a minute."""
+    board: str = ""
+    """Power mode, clocks, temperature and throttling just after; empty where nothing is known."""
 
     @property
     def busy(self) -> bool:
@@ -114,7 +116,17 @@ def run(
         warm["engines"],
         warm["remark"],
         load_before,
+        _board(),
     )
+
+
+def _board() -> str:
+    """Read while it is still warm; empty where the machine tells nothing of it."""
+    from targets import board, host  # not above: see `Spread.of`
+
+    machine = host.read()
+    state = board.read(jetson=machine.is_jetson, card=bool(machine.cards))
+    return state.line() if state.tells else ""
 
 
 def _worker(bundle: Path, threads: int, runs: int, engine: Wish = "") -> dict[str, Any]:
@@ -152,7 +164,8 @@ def table(report: Report) -> str:
     if report.busy:
         cpus = f"the {os.cpu_count()} CPUs had a load of {report.load_before:.1f} already"
         lines.append(f"BUSY, {cpus}: measure again on a quiet machine for figures to quote")
-    lines += [report.engines, *([f"note: {report.remark}"] if report.remark else []), ""]
+    lines += [report.engines, *([f"note: {report.remark}"] if report.remark else [])]
+    lines += [*([f"after the runs: {report.board}"] if report.board else []), ""]
     lines.append(f"{'cold start (new process)':34}{'median':>10}{'p95':>10}   runs")
     for name, spread in report.cold.items():
         lines.append(_line(name.replace("_", " "), spread, _time))

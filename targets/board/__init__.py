@@ -39,6 +39,11 @@ class Board:
     def hottest(self) -> Temperature | None:
         return max(self.temperatures, key=lambda found: found.celsius, default=None)
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything but the memory is known."""
+        return bool(self.power or self.clocks or self.temperatures or self.cards or self.limits is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)

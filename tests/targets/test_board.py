@@ -119,6 +119,7 @@ def test_the_power_mode_is_what_the_board_s_own_file_calls_it(
 
 def test_a_machine_that_tells_nothing_is_unknown_in_all(tmp_path: Path) -> None:
     found = board.read(tmp_path, jetson=True, card=True)
+    assert not found.tells
     assert found.line() == "clocks unknown, temperature unknown, throttling unknown"
     assert found.power is None
 
