@@ -27,8 +27,8 @@ def build(made: Manifest, place: Path, folder: Folder, wish: Wish, note: Callabl
         return ready(bundle.read(place, verify=False), wish, note)
 
 
-def prune(folder: Folder) -> None:
-    """Remove the engines of releases that are gone."""
+def prune(folder: Folder, note: Callable[[str], None]) -> None:
+    """Remove the engines of releases that are gone; what prevents it is noted: the new one speaks already."""
     if not folder.engines.is_dir():
         return
     from edgevoice.runtime.engines.tensorrt.cache import Cache
@@ -41,4 +41,7 @@ def prune(folder: Folder) -> None:
         except EdgevoiceError:
             return  # whatever it is that it needs
         hashes |= {record.sha256 for record in made.manifest.files.values()}
-    Cache(folder.engines).prune(names, hashes)
+    try:
+        Cache(folder.engines).prune(names, hashes)
+    except EdgevoiceError as error:
+        note(f"engines of former releases stay until the next deploy: {error}")

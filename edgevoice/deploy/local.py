@@ -101,7 +101,7 @@ def deploy(
                     launcher.bind(folder.root, name)
                 _let_speak(folder, name, link, trial)
             _prune(folder, keep)
-            engines.prune(folder)
+            engines.prune(folder, note)
             return replace(done, release=describe(folder, name))
 
 

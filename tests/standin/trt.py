@@ -7,6 +7,7 @@ is large enough, and spoil it while they run.
 from __future__ import annotations
 
 import json
+import os
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
@@ -148,6 +149,8 @@ class Builder(_Standin):
 
     def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> Any:
         self._trt.builds += 1
+        if self._trt.build_fault == "dies":
+            os._exit(9)
         if self._trt.build_fault:
             self._trt.say(Severity.ERROR, f"[builder.cpp::build::1] {self._trt.build_fault}")
             return None
@@ -325,7 +328,8 @@ class IExecutionContext(_Standin):
 
 
 class Tensorrt:
-    """The module. ``build_fault``, ``run_fault``: what the next builds or runs fail with."""
+    """The module. ``build_fault``, ``run_fault``: what the next builds or runs fail with; a
+    build that "dies" takes its process with it."""
 
     __name__ = "tensorrt"
     Builder, OnnxParser, Runtime = Builder, OnnxParser, Runtime

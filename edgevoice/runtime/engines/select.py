@@ -68,12 +68,11 @@ def ready(bundle: Bundle, wish: Wish = "", note: Note = lambda _: None) -> str:
     if wish == "onnxruntime" or (not wish and not choice.for_gpu(bundle.manifest)):
         return ""
     try:
-        _record(bundle, wish, note, again=True)
+        return _lacks(_record(bundle, wish, note, again=True))
     except EdgevoiceError as error:
         if wish == "tensorrt":
             raise EdgevoiceError(f"TensorRT is required and cannot be used: {error}") from None
         return choice.fallback(bundle.manifest, str(error))
-    return ""
 
 
 def home(path: Path) -> Path:
@@ -103,7 +102,10 @@ class _Found:
 
 
 def _record(bundle: Bundle, wish: Wish, note: Note, again: bool) -> _Found:
-    """Made now if there is none; ``again``: or if a file had failed, perhaps for memory that is there now."""
+    """Made now if there is none; ``again``: or if a file had failed, perhaps for memory that is there now.
+
+    A failure is remembered: else every start of a program would try for minutes before it speaks.
+    """
     from edgevoice.runtime.engines.tensorrt import library, prepare, record
     from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
 
@@ -119,27 +121,36 @@ def _record(bundle: Bundle, wish: Wish, note: Note, again: bool) -> _Found:
     found = record.read(cache, bundle.id, here)
     if found is None or (again and found.faulty):
         note(f"engines for {here.gpu} are built and timed, once; that takes minutes")
-        prepare.in_process(bundle.path, cache.folder)
+        try:
+            prepare.in_process(bundle.path, cache.folder)
+        except EdgevoiceError as error:
+            record.refuse(cache, bundle.id, here, str(error))
+            raise
         found = record.read(cache, bundle.id, here)
     if found is None:
         raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
+    if found.refusal:
+        raise EdgevoiceError(f"{found.refusal} (a deploy tries again, or remove {cache.folder})")
     lacking = [f"{stage}: {row.fallback}" for stage, row in found.stages.items() if row.fallback]
     if lacking and (wish == "tensorrt" or len(lacking) == len(STAGES)):
         raise EdgevoiceError("; ".join(lacking))
     return _Found(found, trt, cuda, cache, here, lacking)
 
 
+def _lacks(found: _Found) -> str:
+    return f"TensorRT does not run all of it: {'; '.join(found.lacking)}" if found.lacking else ""
+
+
 def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     from edgevoice.runtime.engines.tensorrt import prepare, record
 
-    found = _record(bundle, wish, note, again=wish == "tensorrt")
+    found = _record(bundle, wish, note, again=False)
     fast = prepare.load_chosen(bundle, found.record.stages, found.trt, found.cuda, found.cache, found.here)
     rest = [stage for stage in STAGES if stage not in fast]
     slow: dict[str, Engine] = {
         stage: OnnxEngine(bundle.file(bundle.variant(stage).file), threads) for stage in rest
     }
-    remark = f"TensorRT does not run all of it: {'; '.join(found.lacking)}" if found.lacking else ""
-    selected = Selected({}, record.words(found.record), remark)
+    selected = Selected({}, record.words(found.record), _lacks(found))
     spare = None if wish == "tensorrt" else Spare(bundle, threads, selected.news)
     guarded = {s: Guarded(s, engine, spare) if spare else engine for s, engine in fast.items()}
     selected.engines = {**slow, **guarded}

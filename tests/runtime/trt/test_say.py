@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -112,6 +113,32 @@ def test_what_stands_against_tensorrt_is_said_or_refused(
     assert spoken.returncode == 0, spoken.stderr
     assert reason in spoken.stderr
     assert len(sound(out)) > 1000
+
+
+def test_a_builder_that_dies_is_remembered_until_a_deploy(gpu_bundle: Path, tmp_path: Path) -> None:
+    """Not every start of a program tries for minutes what ended the builder before."""
+    root, cache, out = tmp_path / "device", tmp_path / "cache", tmp_path / "sound.wav"
+    dies = {"build_fault": "dies"}
+    first = run("deploy", gpu_bundle, root, cache=cache, gpu=dies)
+    assert first.returncode == 0, first.stderr
+    assert "the process that builds engines ended with status 9" in first.stderr
+    said = run("say", TEXT, "--voice", root, "-o", out, cache=cache, gpu=dies)
+    assert said.returncode == 0, said.stderr
+    assert "are built and timed" not in said.stderr
+    assert "ended with status 9 (a deploy tries again, or remove" in said.stderr
+    again = run("deploy", gpu_bundle, root, "--require", "tensorrt", cache=cache, gpu={})
+    assert again.returncode == 0, again.stderr
+    assert len(list((root / "engines").glob("*.plan"))) == 3
+
+
+def test_engines_that_cannot_be_pruned_do_not_undo_a_deploy(gpu_bundle: Path, tmp_path: Path) -> None:
+    root, cache = tmp_path / "device", tmp_path / "cache"
+    assert run("deploy", gpu_bundle, root, cache=cache, gpu={}).returncode == 0
+    with open(root / "engines" / ".lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a builder of another release does
+        done = run("deploy", gpu_bundle, root, cache=cache, gpu={})
+    assert done.returncode == 0, done.stderr
+    assert "engines of former releases stay until the next deploy" in done.stderr
 
 
 def test_a_bundle_for_the_cpu_leaves_the_gpu_alone(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -157,8 +157,8 @@ class Cache:
 
     def prune(self, releases: set[str], onnx: set[str]) -> None:
         """Remove engines of files whose SHA-256 is not in ``onnx``, and records of other bundles than
-        ``releases``, by the first 16 digits of their ids."""
-        with self.locked():
+        ``releases``, by the first 16 digits of their ids. It waits for nobody: see `locked`."""
+        with self.locked(patience=0.0):
             for plan in self.folder.glob("*.plan"):
                 if _onnx_of(plan) not in onnx:
                     plan.unlink(missing_ok=True)

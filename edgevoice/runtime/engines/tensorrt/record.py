@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
+from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, Precision, StageName
 from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine
 
@@ -57,13 +59,16 @@ class Memory(_Strict, frozen=True):
 
 
 class Record(_Strict, frozen=True):
-    """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime."""
+    """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime.
+    ``refusal``: why nothing could be built, and then there are no stages.
+    """
 
     bundle: str
     machine: dict[str, str]
     stages: dict[StageName, Choice]
     memory: Memory | None = None
     plan_bytes: int = 0
+    refusal: str = ""
 
     @property
     def files(self) -> dict[StageName, str]:
@@ -71,7 +76,9 @@ class Record(_Strict, frozen=True):
 
     @property
     def faulty(self) -> bool:
-        return any(row.fault for choice in self.stages.values() for row in choice.candidates)
+        return bool(self.refusal) or any(
+            row.fault for choice in self.stages.values() for row in choice.candidates
+        )
 
 
 def choose(candidates: list[Candidate], steps: int) -> Choice:
@@ -104,13 +111,20 @@ def read(cache: Cache, bundle_id: str, machine: Machine) -> Record | None:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     same = found.bundle == bundle_id and found.machine == _facts(machine)
-    return found if same and set(found.stages) == set(STAGES) else None
+    whole = set(found.stages) == (set() if found.refusal else set(STAGES))
+    return found if same and whole else None
 
 
 def write(cache: Cache, record: Record, machine: Machine) -> None:
     raw = msgspec.json.format(msgspec.json.encode(record), indent=1)
     with cache.locked():
         cache.write(_name(record.bundle, machine), raw + b"\n")
+
+
+def refuse(cache: Cache, bundle_id: str, machine: Machine, why: str) -> None:
+    """Remember what failed, so that not every start tries it for minutes; where that cannot be, they do."""
+    with suppress(EdgevoiceError):
+        write(cache, Record(bundle_id, _facts(machine), {}, refusal=why), machine)
 
 
 def _name(bundle_id: str, machine: Machine) -> str:
