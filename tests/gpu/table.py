@@ -10,7 +10,7 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.engines import cuda
 from edgevoice.runtime.engines.select import home
-from edgevoice.runtime.engines.tensorrt import library, record
+from edgevoice.runtime.engines.tensorrt import library, prepare, record
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
 
 MEBI = 1 << 20
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
         raise EdgevoiceError(reason)
     Voice.load(folder, engine="tensorrt", note=lambda text: print(text, file=sys.stderr))
     here = machine(library.load(), cuda.load().device())
-    found = record.read(Cache(home(folder)), bundle.read(folder, verify=False).id, here)
+    found = prepare.recorded(Cache(home(folder)), bundle.read(folder, verify=False), here)
     if found is None:
         raise EdgevoiceError("the engines were made for another device: remove them and start again")
     runs = bench.QUICK_RUNS if "--quick" in sys.argv else bench.COLD_RUNS

@@ -16,7 +16,7 @@ from edgevoice import Voice, bundle
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.engines import cuda
 from edgevoice.runtime.engines.select import Guarded, home
-from edgevoice.runtime.engines.tensorrt import library, record
+from edgevoice.runtime.engines.tensorrt import library, prepare
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
 
 LACKING = cuda.probe() or ("" if importlib.util.find_spec("tensorrt") else "TensorRT is not installed")
@@ -87,7 +87,7 @@ def test_memory_comes_back(folder: Path) -> None:
 
 def test_the_record_has_what_was_read(voice: Voice, folder: Path) -> None:
     here = machine(library.load(), cuda.load().device())
-    found = record.read(Cache(home(folder)), bundle.read(folder, verify=False).id, here)
+    found = prepare.recorded(Cache(home(folder)), bundle.read(folder, verify=False), here)
     assert found is not None
     assert {row.reason != "" for row in found.stages.values()} == {True}
     if found.memory is not None:

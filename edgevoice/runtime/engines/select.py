@@ -118,15 +118,15 @@ def _record(bundle: Bundle, wish: Wish, note: Note, again: bool) -> _Found:
         raise EdgevoiceError(reason)
     trt, cuda = library.load(), cudas.load()
     cache, here = Cache(home(bundle.path)), machine(trt, cuda.device())
-    found = record.read(cache, bundle.id, here)
+    found = prepare.recorded(cache, bundle, here)
     if found is None or (again and found.faulty):
         note(f"engines for {here.gpu} are built and timed, once; that takes minutes")
         try:
             prepare.in_process(bundle.path, cache.folder)
         except EdgevoiceError as error:
-            record.refuse(cache, bundle.id, here, str(error))
+            record.refuse(cache, bundle.id, here, prepare.orders(bundle, here), str(error))
             raise
-        found = record.read(cache, bundle.id, here)
+        found = prepare.recorded(cache, bundle, here)
     if found is None:
         raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
     if found.refusal:

@@ -91,7 +91,7 @@ def test_the_fastest_is_chosen_recorded_and_loaded(device: Device, monkeypatch: 
         record.words(found) == "encoder FP32 by TensorRT, acoustic FP32 by TensorRT, vocoder FP32 by TensorRT"
     )
     here = machine(device.trt, device.cuda.device())
-    assert record.read(device.cache, device.made.id, here) == found
+    assert prepare.recorded(device.cache, device.made, here) == found
     assert found.memory is not None
     assert found.memory.arena > 0
     loaded = device.load(found)
@@ -116,11 +116,21 @@ def test_another_machine_has_another_record(device: Device, monkeypatch: pytest.
     fast_gpu(monkeypatch)
     device.prepare()
     here = machine(device.trt, device.cuda.device())
-    assert record.read(device.cache, device.made.id, replace(here, tensorrt="tensorrt 10.16.1")) is None
-    assert record.read(device.cache, "f" * 64, here) is None
+    found = prepare.recorded(device.cache, device.made, here)
+    assert found is not None
+    assert prepare.recorded(device.cache, device.made, replace(here, tensorrt="tensorrt 10.16.1")) is None
+    assert prepare.recorded(device.cache, replace(device.made, id="f" * 64), here) is None
+    monkeypatch.setattr(prepare, "WORKSPACE_BYTES", 1 << 20)  # engines would be built in another way
+    assert prepare.recorded(device.cache, device.made, here) is None
+    monkeypatch.undo()
     for path in device.cache.folder.glob("*.json"):
-        path.write_bytes(path.read_bytes()[:50])
-    assert record.read(device.cache, device.made.id, here) is None
+        whole = path.read_bytes()
+        path.write_bytes(whole[:50])
+        assert prepare.recorded(device.cache, device.made, here) is None
+        path.write_bytes(whole)
+    assert prepare.recorded(device.cache, device.made, here) == found
+    next(device.cache.folder.glob("vocoder.*.plan")).unlink()
+    assert prepare.recorded(device.cache, device.made, here) is None
 
 
 @pytest.mark.parametrize("fault", ["build", "run", "memory"])

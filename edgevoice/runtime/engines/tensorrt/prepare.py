@@ -69,6 +69,20 @@ def signature(made: Bundle, variant: Variant, stage: StageName, here: Machine) -
     )
 
 
+def orders(made: Bundle, here: Machine) -> dict[str, str]:
+    """The engine's file in the cache for each of the bundle's files that one is built from."""
+    found = {}
+    for stage in STAGES:
+        for variant in readable(made.manifest, stage):
+            found[variant.file] = signature(made, variant, stage, here).file
+    return found
+
+
+def recorded(cache: Cache, made: Bundle, here: Machine) -> Record | None:
+    """What `prepare` found here for this bundle, as it would be built now."""
+    return record.read(cache, made.id, here, orders(made, here))
+
+
 def plan(made: Bundle, variant: Variant, stage: StageName, trt: Module, cache: Cache, here: Machine) -> bytes:
     """The engine of this file, from the cache or built now."""
     wanted = signature(made, variant, stage, here)
@@ -130,7 +144,8 @@ def prepare(
         rows.append(Candidate("onnxruntime", spoken.precision, spoken.file, took))
         stages[stage] = record.choose(rows, timing.steps(windows[stage]))
     facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
-    found = Record(made.id, facts, stages, _taken(made, stages, trt, cuda, cache, here, free), planned)
+    taken = _taken(made, stages, trt, cuda, cache, here, free)
+    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here))
     check_taken(made, found)
     record.write(cache, found, here)
     return found

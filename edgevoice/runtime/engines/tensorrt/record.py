@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -60,7 +61,8 @@ class Memory(_Strict, frozen=True):
 
 class Record(_Strict, frozen=True):
     """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime.
-    ``refusal``: why nothing could be built, and then there are no stages.
+    ``refusal``: why nothing could be built, and then there are no stages. ``orders``: the engine that was
+    built from each file: another edgevoice, or another profile of the device, would build other ones.
     """
 
     bundle: str
@@ -69,6 +71,7 @@ class Record(_Strict, frozen=True):
     memory: Memory | None = None
     plan_bytes: int = 0
     refusal: str = ""
+    orders: dict[str, str] = {}
 
     @property
     def files(self) -> dict[StageName, str]:
@@ -103,14 +106,17 @@ def words(record: Record) -> str:
     )
 
 
-def read(cache: Cache, bundle_id: str, machine: Machine) -> Record | None:
-    """None where this bundle was not measured on this device as it is now, or the file is no record."""
+def read(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, str]) -> Record | None:
+    """None where this bundle was not measured on this device as it is now, its engines would be built in
+    another way or are gone, or the file is no record."""
     try:
         raw = (cache.folder / _name(bundle_id, machine)).read_bytes()
         found = msgspec.json.decode(raw, type=Record)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    same = found.bundle == bundle_id and found.machine == _facts(machine)
+    same = (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
+    chosen = [orders.get(row.file, "") for row in found.stages.values() if row.engine == "tensorrt"]
+    same = same and all((cache.folder / name).is_file() for name in chosen)
     whole = set(found.stages) == (set() if found.refusal else set(STAGES))
     return found if same and whole else None
 
@@ -121,10 +127,10 @@ def write(cache: Cache, record: Record, machine: Machine) -> None:
         cache.write(_name(record.bundle, machine), raw + b"\n")
 
 
-def refuse(cache: Cache, bundle_id: str, machine: Machine, why: str) -> None:
+def refuse(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, str], why: str) -> None:
     """Remember what failed, so that not every start tries it for minutes; where that cannot be, they do."""
     with suppress(EdgevoiceError):
-        write(cache, Record(bundle_id, _facts(machine), {}, refusal=why), machine)
+        write(cache, Record(bundle_id, _facts(machine), {}, refusal=why, orders=dict(orders)), machine)
 
 
 def _name(bundle_id: str, machine: Machine) -> str:
