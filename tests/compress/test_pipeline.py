@@ -119,19 +119,18 @@ def test_a_second_run_makes_nothing_again(
 def test_a_gpu_target_gets_files_for_both_engines(tiny_voice: Path, quick: Recipe, tmp_path: Path) -> None:
     result = pipeline.compress(tiny_voice, load_target("orin_nano_8gb"), quick, tmp_path / "bundle")
     vocoder = result.bundle.manifest.stages["vocoder"]
-    assert {(v.precision, v.engine) for v in vocoder.variants} == {
-        ("fp32", "any"),
-        ("fp16", "tensorrt"),
-        ("int8", "tensorrt"),
-    }
+    for stage in result.bundle.manifest.stages.values():  # the encoder's spline has no data-dependent shapes
+        assert {(v.precision, v.engine) for v in stage.variants} == {
+            ("fp32", "any"),
+            ("fp16", "tensorrt"),
+            ("int8", "tensorrt"),
+        }
     assert vocoder.chosen == "vocoder.fp32.onnx"
     assert [line.split()[1] for line in summary.table(result).splitlines() if line.startswith("all ")] == [
         "fp32",
         "smallest",
     ]
     assert all(v.milliseconds is None for v in vocoder.variants if v.engine == "tensorrt")
-    reason = result.bundle.manifest.stages["encoder"].reason
-    assert "TensorRT would not take encoder.int8.onnx: " in reason
     assert str(tmp_path) not in (result.bundle.path / bundle.MANIFEST).read_text()
 
 
