@@ -1,9 +1,18 @@
-"""What a fresh Python interpreter prints: for what only a process of its own can measure."""
+"""What a fresh Python interpreter answers: for what needs a process of its own, or may crash in it."""
 
 from __future__ import annotations
 
+import ctypes
+import json
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+PYTHON = (sys.executable,)
 
 
 class Failed(Exception):
@@ -16,21 +25,56 @@ def number(*arguments: str, seconds: float) -> int:
     Raises `Failed` if it prints something else, does not end within ``seconds`` (it is stopped) or fails:
     with the last line of its standard error, if it has one.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Failed(f"the process did not end within {seconds} s") from None
+    done = _run([*PYTHON, *arguments], seconds)
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise Failed(lines[-1] if lines else f"the process ended with status {done.returncode}")
+        raise Failed(_last_line(done) or f"the process ended with status {done.returncode}")
     try:
         return int(done.stdout)
     except ValueError:
         raise Failed(f"the process answered {done.stdout[:60]!r} instead of a number") from None
+
+
+def answer(*arguments: str, seconds: float, python: Sequence[str] = PYTHON) -> dict[str, Any]:
+    """The JSON object in the last line that `python ARGUMENTS` prints; libraries may print before it.
+
+    Raises `Failed` where there is none, with the status and the last line of its standard error.
+    """
+    done = _run([*python, *arguments], seconds)
+    try:
+        found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        last = _last_line(done)
+        raise Failed(f"the process ended with status {done.returncode}{f': {last}' if last else ''}")
+    return found
+
+
+def end_with_parent(parent: int = 0) -> None:
+    """For the child: be killed when the process that started it ends. ``parent``: its number, where it may
+    have ended before this call."""
+    set_death_signal = 1
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if parent and os.getppid() != parent:
+        sys.exit("the process that started this one has ended")
+
+
+def _run(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"the process did not end within {seconds:g} s") from None
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines.tensorrt import build as builder
 from edgevoice.runtime.engines.tensorrt import library
 from edgevoice.runtime.engines.tensorrt.build import Order, Steps
+from targets import child
 
 LIMIT_SECONDS = 1800.0
 
@@ -28,28 +28,13 @@ def build(order: Order, out: Path | None = None, seconds: float = LIMIT_SECONDS)
     """
     rtx.require()
     asked = {**asdict(order), "onnx": str(order.onnx)}
-    command = [sys.executable, "-m", "compress.rtx.build", json.dumps(asked), str(out or "")]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise EdgevoiceError(f"TensorRT for RTX did not build {order.onnx} within {seconds:.0f} s") from None
-    answer = _answer(done)
+        answer = child.answer("-m", "compress.rtx.build", json.dumps(asked), str(out or ""), seconds=seconds)
+    except child.Failed as error:
+        raise EdgevoiceError(f"TensorRT for RTX did not build {order.onnx}: {error}") from None
     if "error" in answer:
         raise EdgevoiceError(str(answer["error"]))
     return Figures(**{**answer, "int8": tuple(answer["int8"])})
-
-
-def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    lines = done.stdout.splitlines()
-    try:
-        answer: dict[str, Any] = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or [""])[-1]
-        status = f"the process of TensorRT for RTX ended with status {done.returncode}"
-        return {"error": f"{status}: {said}" if said else status}
-    return answer
 
 
 def _order(raw: dict[str, Any]) -> Order:

@@ -114,17 +114,6 @@ def _columns(states: NDArray[np.float32], phonemes: int) -> NDArray[np.float16]:
     return (states.T if turned else states).astype(np.float16)
 
 
-def harmonic_phase(f0: NDArray[np.float32], harmonics: int) -> NDArray[np.float32]:
-    """Sine rows then cosine rows [2k,F] of the first k harmonics at the frames' centres, 0 where unvoiced.
-
-    Kokoro's source: the phase at the centre of frame n is 2 pi times the sum of F0 * hop / rate up to n,
-    frame n included; frames with an F0 of 10 Hz or less are unvoiced.
-    """
-    cycles = np.cumsum(f0.astype(np.float64) * HOP / SAMPLE_RATE)
-    angles = 2 * np.pi * np.arange(1, harmonics + 1)[:, None] * (cycles % 1.0)[None]
-    return (np.concatenate([np.sin(angles), np.cos(angles)]) * (f0 > 10)).astype(np.float32)
-
-
 @lru_cache(maxsize=1)
 def kokoro_teacher(folder: Path | None = None, front_end: str = FRONT_END) -> KokoroTeacher:
     """The teacher made of the packaged files, or of a user's own export in ``folder``."""

@@ -20,7 +20,7 @@ from compress import surgery
 from compress.staged import StagedStage, StagedVoice
 from compress.teachers import kokoro_files
 from compress.teachers.kokoro_cut import Cut
-from compress.teachers.kokoro_files import FRAMES_PER_UNIT, HOP, LANGUAGE, SAMPLE_RATE, Files
+from compress.teachers.kokoro_files import FRAMES_PER_UNIT, HOP, LANGUAGE, SAMPLE_RATE, UNVOICED_BELOW, Files
 from compress.teachers.staged import session
 from edgevoice import manifest
 
@@ -28,9 +28,6 @@ Float = NDArray[np.float32]
 
 LENGTHS = 20, 200
 """Kokoro has a style row for each number of phonemes, a device one for each voice: the mean over these."""
-
-UNVOICED_BELOW = 10.0
-"""Hz; the threshold of Kokoro's own sine source."""
 
 HARMONICS = 1
 """Its stages take F0 itself; students are told more of the phase by their own recipe."""

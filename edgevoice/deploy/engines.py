@@ -43,5 +43,5 @@ def prune(folder: Folder, note: Callable[[str], None]) -> None:
         hashes |= {record.sha256 for record in made.manifest.files.values()}
     try:
         Cache(folder.engines).prune(names, hashes)
-    except EdgevoiceError as error:
+    except (EdgevoiceError, OSError) as error:
         note(f"engines of former releases stay until the next deploy: {error}")

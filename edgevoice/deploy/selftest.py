@@ -7,9 +7,6 @@ memory takes nothing else with it. The last line on stdout is a `Report` in JSON
 from __future__ import annotations
 
 import argparse
-import ctypes
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +21,7 @@ import numpy.typing as npt
 
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
+from targets import child
 
 Sound = npt.NDArray[np.float32]
 
@@ -187,11 +185,7 @@ def _be_expendable(parent: int) -> None:
     """Short of memory the kernel takes this process first; and it never outlives the deploy."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    set_death_signal = 1
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    if parent and os.getppid() != parent:
-        sys.exit("the deploy has ended")
+    child.end_with_parent(parent)
 
 
 def _base(language: str) -> str:

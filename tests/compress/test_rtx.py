@@ -5,8 +5,6 @@ That stands for "builds under TensorRT for RTX", not for "works on a Jetson".
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from compress.rtx.figures import Figures, read
 from compress.teachers import piper
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines.tensorrt.build import Order, Steps
+from targets import child
 
 needs_rtx = pytest.mark.skipif(not rtx.installed(), reason="TensorRT for RTX is not installed: make rtx")
 
@@ -73,12 +72,12 @@ def order(path: Path, steps: Steps, *capabilities: str, detailed: bool = False) 
 
 def python(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next build runs this instead of TensorRT."""
-    real = subprocess.run
+    real = child.answer
 
-    def run(command: list[str], **options: Any) -> Any:
-        return real([sys.executable, "-c", code], **options)
+    def answer(*_: str, seconds: float) -> dict[str, Any]:
+        return real("-c", code, seconds=seconds)
 
-    monkeypatch.setattr(builds.subprocess, "run", run)
+    monkeypatch.setattr(builds.child, "answer", answer)
     monkeypatch.setattr(rtx, "require", lambda: None)
 
 
@@ -88,7 +87,7 @@ def python(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("import os; os.abort()", "ended with status -6"),
         ("import sys; sys.exit('no library')", "ended with status 1: no library"),
         ("print('not JSON')", "ended with status 0"),
-        ("import time; time.sleep(60)", "did not build .* within 1 s"),
+        ("import time; time.sleep(60)", "did not build stage.onnx: .* within 1 s"),
     ],
 )
 def test_a_process_that_fails_is_one_line(code: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

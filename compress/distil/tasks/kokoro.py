@@ -17,16 +17,18 @@ from compress.labels.store import Labels
 from compress.students.acoustic import ContourAcoustic, ContourConfig
 from compress.students.encoder import Encoder, EncoderConfig
 from compress.students.vocoder import TYPICAL_F0, VocoderConfig
-from compress.teachers.kokoro import harmonic_phase
-
-UNVOICED_BELOW = 10.0
-"""Hz; Kokoro's own threshold."""
+from compress.teachers.kokoro_files import UNVOICED_BELOW
+from edgevoice.runtime.spectrum import harmonic_phase
 
 
 def student_latents(main: Basis, latents: NDArray[Any], f0: NDArray[np.float32]) -> NDArray[np.float32]:
     """[512,F] and F0 [F] to what passes between the students: components, F0 in Hz, voicing; [M+2,F]."""
-    voicing = (f0 > UNVOICED_BELOW).astype(np.float32)
-    return np.concatenate([main.reduce(latents), f0[None], voicing[None]])
+    return np.concatenate([main.reduce(latents), f0[None], voiced(f0)[None]])
+
+
+def voiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 where Kokoro's source gives a tone for this F0 in Hz, 0 where it gives noise."""
+    return (f0 > UNVOICED_BELOW).astype(np.float32)
 
 
 class DrivenVocoderTask(VocoderTask):
@@ -48,7 +50,8 @@ class DrivenVocoderTask(VocoderTask):
     def drive(self, utterance: int, start: int, stop: int) -> dict[str, NDArray[np.float32]]:
         fields = self.labels.read(utterance, ["f0", "style"])
         latents = self.labels.cut(utterance, "latents", start, stop)
-        phase = harmonic_phase(fields["f0"], self.stage.harmonics)
+        rate = self.labels.info.sample_rate / self.labels.info.hop
+        phase, _ = harmonic_phase(fields["f0"], voiced(fields["f0"]), 0.0, self.stage.harmonics, rate)
         return {
             "latents": student_latents(self.basis, latents, fields["f0"][start:stop]),
             "phase": phase[:, start:stop],

@@ -262,7 +262,7 @@ def child(script: str) -> tuple[str, ...]:
     [
         ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$"),
         ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
-        ("raise SystemExit('Myelin')", r"ended with status 1 \(Myelin\)"),
+        ("raise SystemExit('Myelin')", "ended with status 1: Myelin"),
         ("print('nothing')", "ended with status 0"),
     ],
 )

@@ -1,7 +1,8 @@
 """For processes of their own: with this folder on PYTHONPATH they find a GPU that is none.
 
 ``STANDIN_GPU`` holds JSON: fields of `standin.gpu.Gpu`, and for TensorRT ``version``, ``build_fault``,
-``run_fault``; ``driver`` false means that there is no driver.
+``run_fault``; ``driver`` false means that there is no driver; ``fast``
+that every stage is timed as faster on it than on the CPU.
 """
 
 import ctypes

@@ -1,17 +1,16 @@
 """Build a bundle's engines on this device, time them against ONNX Runtime, and record the choice.
 
-``python -m edgevoice.runtime.engines.tensorrt.prepare BUNDLE FOLDER`` does it in a process of its own: a
-builder takes memory that it does not give back, and one that crashes must not end a voice that speaks.
+``python -m edgevoice.runtime.engines.tensorrt.prepare BUNDLE FOLDER PARENT`` does it in a process of its own:
+a builder takes memory that it does not give back, and one that crashes must not end a voice that speaks.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -29,14 +28,14 @@ from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature, 
 from edgevoice.runtime.engines.tensorrt.library import Module
 from edgevoice.runtime.engines.tensorrt.record import Candidate, Choice, Memory, Record
 from edgevoice.runtime.engines.tensorrt.timing import Feeds
-from targets import Target, host, load, memory
+from targets import Target, child, host, load, memory
 from targets.errors import TargetError
 
 WORKSPACE_BYTES = 256 << 20
 """Where no profile is known for this device."""
 
 LIMIT_SECONDS = 3600.0
-COMMAND = (sys.executable, "-m", "edgevoice.runtime.engines.tensorrt.prepare")
+NAME = "edgevoice.runtime.engines.tensorrt.prepare"
 
 
 def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
@@ -203,27 +202,13 @@ def _taken(
     return Memory(max(0, free - cuda.memory()[0]), shared.arena_bytes, shared.block_bytes)
 
 
-def in_process(made: Path, folder: Path, command: Sequence[str] = COMMAND) -> None:
+def in_process(made: Path, folder: Path, python: Sequence[str] = child.PYTHON) -> None:
     """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended."""
+    arguments = ("-m", NAME, str(made), str(folder), str(os.getpid()))
     try:
-        done = subprocess.run(
-            [*command, str(made), str(folder)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EdgevoiceError(f"engines were not built within {LIMIT_SECONDS:.0f} s") from None
-    try:
-        answer = json.loads(done.stdout.rstrip().rpartition("\n")[2])
-        error = str(answer["error"])
-    except (ValueError, KeyError, TypeError):
-        lines = done.stderr.strip().splitlines()
-        last = f" ({lines[-1]})" if lines else ""
-        error = f"the process that builds engines ended with status {done.returncode}{last}"
+        error = str(child.answer(*arguments, seconds=LIMIT_SECONDS, python=python).get("error", ""))
+    except child.Failed as failed:
+        raise EdgevoiceError(f"engines were not built: {failed}") from None
     if error:
         raise EdgevoiceError(error)
 
@@ -250,9 +235,6 @@ def _find() -> tuple[Module, Cuda]:
     return library.load(), cudas.load()
 
 
-def answer(error: str) -> Any:
-    return json.dumps({"error": error})
-
-
 if __name__ == "__main__":
-    print(f"\n{answer(main(sys.argv[1:]))}", flush=True)
+    child.end_with_parent(int(sys.argv[3]))
+    print(f"\n{json.dumps({'error': main(sys.argv[1:3])})}", flush=True)
