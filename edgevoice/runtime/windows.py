@@ -31,9 +31,11 @@ class _Spy:
 Windows = list[Mapping[str, Array]]
 
 
-def heard(made: Bundle) -> tuple[dict[StageName, Engine], dict[StageName, Windows]]:
+def heard(
+    made: Bundle, threads: int | None = None
+) -> tuple[dict[StageName, Engine], dict[StageName, Windows]]:
     """The stages by ONNX Runtime, and what each was given for a short sentence, the longest window first."""
-    voice = Voice.load(made.path, verify=False, engine="onnxruntime")
+    voice = Voice.load(made.path, threads, verify=False, engine="onnxruntime")
     spies = {stage: _Spy(getattr(voice.stages, stage)) for stage in STAGES}
     voice.stages = replace(
         voice.stages, encoder=spies["encoder"], acoustic=spies["acoustic"], vocoder=spies["vocoder"]

@@ -20,6 +20,7 @@ import onnxruntime as ort
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import Array
+from edgevoice.runtime.engines.cuda import CudaError
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
 WORDS = {CUDA: "CUDA", TENSORRT: "TensorRT", CPU: "the CPU"}
@@ -51,7 +52,7 @@ class ProviderEngine:
     """One stage by ONNX Runtime's providers, the best first; the CPU takes what they do not.
 
     ``placement``: nodes by provider, counted in the first warm-up. ``windows``: feeds of each length that
-    will come often; all are run once.
+    will come often; all are run once. `run` raises `CudaError`.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class ProviderEngine:
         try:
             outputs: list[npt.NDArray[Any]] = self._session.run(None, dict(feeds))
         except Exception as error:  # ONNX Runtime's own exception classes share no public base
-            raise _refusal("run", self._path, error) from None
+            raise CudaError(str(_refusal("run", self._path, error))) from None
         return outputs
 
     @property

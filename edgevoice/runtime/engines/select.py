@@ -53,7 +53,7 @@ def select(bundle: Bundle, threads: int, wish: Wish = "", note: Note = lambda _:
     except EdgevoiceError as error:
         if wish == "tensorrt":
             raise EdgevoiceError(f"TensorRT is required and cannot be used: {error}") from None
-        by_provider = _by_provider(bundle, str(error))
+        by_provider = _by_provider(bundle, threads, str(error))
         if by_provider:
             return by_provider
         remark = choice.fallback(manifest, str(error))
@@ -157,27 +157,37 @@ def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     return selected
 
 
-def _by_provider(bundle: Bundle, reason: str) -> Selected | None:
-    """ONNX Runtime on the GPU, where it has a provider for it and there is one; None elsewhere."""
+def _by_provider(bundle: Bundle, threads: int, reason: str) -> Selected | None:
+    """ONNX Runtime on the GPU, where it has a provider for it and is faster there; None elsewhere."""
     from edgevoice.runtime.engines import providers
 
     there = providers.available()
     if not there or cudas.probe():
         return None
+    from edgevoice.runtime.engines.tensorrt.timing import median
     from edgevoice.runtime.windows import heard
 
     try:
-        _, windows = heard(bundle)
-        engines: dict[str, providers.ProviderEngine] = {
+        on_cpu, windows = heard(bundle, threads)
+        engines = {
             stage: providers.ProviderEngine(
                 bundle.file(bundle.variant(stage).file), there, windows[stage], home(bundle.path)
             )
             for stage in STAGES
         }
+        longest = {stage: windows[stage][0] for stage in STAGES}
+        ours, theirs = (
+            sum(median(row[stage], longest[stage]) for stage in STAGES) for row in (engines, on_cpu)
+        )
     except EdgevoiceError:
         return None
+    if ours >= theirs:
+        return None
     words = "; ".join(f"{stage}: {engine.words}" for stage, engine in engines.items())
-    return Selected(engines, f"by ONNX Runtime on the GPU ({words})", f"not by TensorRT itself: {reason}")
+    selected = Selected({}, f"by ONNX Runtime on the GPU ({words})", f"not by TensorRT itself: {reason}")
+    spare = Spare(bundle, threads, selected.news)
+    selected.engines = {stage: Guarded(stage, engine, spare) for stage, engine in engines.items()}
+    return selected
 
 
 class Spare:

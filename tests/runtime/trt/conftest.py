@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from standin.cudart import Cudart
 from standin.gpu import Gpu
@@ -12,6 +13,7 @@ from standin.trt import Tensorrt
 from standin.voice import make_plans
 
 from edgevoice import bundle
+from edgevoice.manifest import STAGES, Variant
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.tensorrt import engine as engines
 from edgevoice.runtime.synthesis import Stages
@@ -35,3 +37,18 @@ def on_gpu() -> Callable[..., Stages]:
         return Stages(bundle.read(path).manifest, **loaded)
 
     return load
+
+
+@pytest.fixture
+def gpu_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The tiny voice with one more file a stage, which says that it is FP16 for TensorRT."""
+    made = bundle.read(tiny_bundle)
+    stages, sources = dict(made.manifest.stages), {name: made.file(name) for name in made.manifest.files}
+    for stage in STAGES:
+        row = stages[stage]
+        name = f"{stage}.fp16.onnx"
+        sources[name] = made.file(row.chosen)
+        variants = [*row.variants, Variant(name, "fp16", "tensorrt")]
+        stages[stage] = msgspec.structs.replace(row, variants=variants)
+    manifest = msgspec.structs.replace(made.manifest, stages=stages)
+    return bundle.write(tmp_path / "voice", manifest, sources).path

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
+from edgevoice import Voice
 from edgevoice.errors import EdgevoiceError
-from edgevoice.runtime.engines import providers
+from edgevoice.runtime.engines import cuda, providers
 from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.engines.tensorrt import timing
 
 
 @pytest.fixture
@@ -70,3 +73,47 @@ def test_a_file_that_is_no_graph_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"no")
     with pytest.raises(EdgevoiceError, match=r"cannot load .*broken.onnx on a GPU"):
         providers.ProviderEngine(path, [providers.CPU])
+
+
+@pytest.fixture
+def by_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU and ONNX Runtime's provider for it, which is the CPU's own, but no TensorRT."""
+    monkeypatch.setattr(providers, "available", lambda: [providers.CPU])
+    monkeypatch.setattr(cuda, "probe", lambda: "")
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+def sound(voice: Voice) -> np.ndarray:
+    return np.concatenate(list(voice.stream("Good morning, this voice is ready.")))
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_it_speaks_where_it_is_faster_than_the_cpu(
+    faster: bool, gpu_bundle: Path, by_provider: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def median(engine: object, feeds: object) -> float:
+        return 1.0 if isinstance(engine, providers.ProviderEngine) == faster else 2.0
+
+    monkeypatch.setattr(timing, "median", median)
+    voice = Voice.load(gpu_bundle, 1)
+    assert voice.engines.startswith("by ONNX Runtime on the GPU") == faster
+    assert "TensorRT cannot be loaded here" in voice.remark
+    plain = Voice.load(gpu_bundle, 1, engine="onnxruntime")
+    np.testing.assert_allclose(sound(voice), sound(plain), atol=1e-5)
+
+
+def test_a_gpu_that_fails_in_the_middle_ends_no_speech(
+    gpu_bundle: Path, by_provider: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        timing, "median", lambda engine, feeds: float(not isinstance(engine, providers.ProviderEngine))
+    )
+    voice = Voice.load(gpu_bundle, 1)
+
+    class Broken:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("CUDA failure 700")
+
+    monkeypatch.setattr(voice.stages.vocoder._engine, "_session", Broken())  # type: ignore[attr-defined]
+    plain = Voice.load(gpu_bundle, 1, engine="onnxruntime")
+    np.testing.assert_allclose(sound(voice), sound(plain), atol=1e-5)

@@ -10,32 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 import soundfile
 
-from edgevoice import bundle
-from edgevoice.manifest import STAGES, Variant
-
 ROOT = Path(__file__).parents[3]
 SITE = ROOT / "tests" / "standin" / "site"
 TEXT = "Good morning, this voice is ready."
-
-
-@pytest.fixture
-def gpu_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
-    """The tiny voice with one more file a stage, which says that it is FP16 for TensorRT."""
-    made = bundle.read(tiny_bundle)
-    stages, sources = dict(made.manifest.stages), {name: made.file(name) for name in made.manifest.files}
-    for stage in STAGES:
-        row = stages[stage]
-        name = f"{stage}.fp16.onnx"
-        sources[name] = made.file(row.chosen)
-        variants = [*row.variants, Variant(name, "fp16", "tensorrt")]
-        stages[stage] = msgspec.structs.replace(row, variants=variants)
-    manifest = msgspec.structs.replace(made.manifest, stages=stages)
-    return bundle.write(tmp_path / "voice", manifest, sources).path
 
 
 def run(*words: object, cache: Path, gpu: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
