@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from standin.cudart import Cudart
 from standin.gpu import Gpu
 from standin.trt import BYTES_A_STEP, Tensorrt
@@ -16,7 +17,7 @@ from standin.voice import make_plans, on_cpu, speak
 
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import Chunks
+from edgevoice.manifest import STAGES, Chunks
 from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.tensorrt import engine as engines
@@ -34,7 +35,8 @@ def test_sound_is_the_cpu_s(tiny_bundle: Path, either_gpu: Gpu, on_gpu: Load, id
 
 def test_frequent_lengths_run_as_graphs(tiny_bundle: Path, gpu: Gpu, on_gpu: Load) -> None:
     stages = on_gpu(gpu, tiny_bundle)
-    assert [getattr(stages, name).graphs for name in ("encoder", "acoustic", "vocoder")] == [0, 2, 2]
+    lengths = shapes.of(stages.manifest)
+    assert [getattr(stages, name).graphs for name in STAGES] == [len(lengths[name].fixed) for name in STAGES]
     speak(stages, 80)
     assert gpu.launches >= 4
 
@@ -146,9 +148,12 @@ def test_another_voice_s_input_is_refused(tiny_bundle: Path, gpu: Gpu, on_gpu: L
         stages.vocoder.run({"latents": np.zeros((1, 3, 8), np.float32)})
 
 
-def test_windows_of_all_chunk_lengths_fit(tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("growth", [2, 4])
+def test_windows_of_all_chunk_lengths_fit(growth: int, tiny_bundle: Path) -> None:
     """Every length that `Stages.speak` asks for lies in the engine's profiles."""
     stages = on_cpu(tiny_bundle)
+    chunks = replace(stages.manifest.chunks, first=6, growth=growth)
+    stages = Stages(replace(stages.manifest, chunks=chunks), stages.encoder, stages.acoustic, stages.vocoder)
     asked: dict[str, set[int]] = {"acoustic": set(), "vocoder": set()}
 
     class Spy:
@@ -167,3 +172,4 @@ def test_windows_of_all_chunk_lengths_fit(tiny_bundle: Path) -> None:
         wanted = shapes.of(stages.manifest)[name]
         assert max(lengths) <= wanted.most
         assert {length for _, length in wanted.fixed} <= lengths, "what is kept ready is asked for"
+        assert len(wanted.fixed) > 2, "the chunks that grow are kept ready too"

@@ -221,11 +221,17 @@ def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | Non
     try:
         trt, cuda = (find or _find)()
         on_cpu, windows = heard(made)
-        longest = {stage: given[0] for stage, given in windows.items()}
-        prepare(made, Cache(Path(arguments[1])), trt, cuda, longest, on_cpu)
+        usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
+        prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
     except EdgevoiceError as error:
         return str(error)
     return ""
+
+
+def _usual(given: Sequence[Feeds], lengths: shapes.Lengths) -> Feeds:
+    """The longest window of a length that comes often, else the longest: ``given`` begins with it."""
+    often = {length for _, length in lengths.fixed}
+    return next((feeds for feeds in given if timing.steps(feeds) in often), given[0])
 
 
 def _find() -> tuple[Module, Cuda]:

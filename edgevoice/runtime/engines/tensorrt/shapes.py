@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgevoice.manifest import Manifest, StageName
+from edgevoice.manifest import Chunks, Manifest, StageName
 from edgevoice.options import LONGEST_IDS
+from edgevoice.runtime.chunks import spans, window
 from edgevoice.runtime.engines.tensorrt.build import Steps
 from edgevoice.runtime.spectrum import margin
 
@@ -31,19 +33,39 @@ def of(manifest: Manifest) -> dict[StageName, Lengths]:
 
     A long chunk's window is a static profile. All others are one dynamic profile, at its best for the first
     chunk: at a sentence's ends a window is as long as what is left there, for a stage pads where its input
-    ends, and a window filled up to a fixed length would sound different.
+    ends, and a window filled up to a fixed length would sound different. The windows of the chunks that grow
+    come in every long sentence and are kept ready too.
     """
-    first, long = manifest.chunks.first, manifest.chunks.long
+    long = manifest.chunks.long
     own = manifest.stages["acoustic"].context
     reach = margin(manifest.spectrum.n_fft, manifest.voice.hop) if manifest.spectrum else 0
     ahead = manifest.stages["vocoder"].context + reach
+    acoustic, vocoder = zip(*_asked(manifest.chunks, own, ahead), strict=True)
     return {
         "encoder": Lengths((Steps(1, USUAL_IDS, LONGEST_IDS),)),
-        "acoustic": _windows(first + ahead + own, long + 2 * own, long + own + max(own, ahead)),
-        "vocoder": _windows(first + ahead, long + 2 * ahead, long + 2 * ahead),
+        "acoustic": _windows(acoustic, long + own + max(own, ahead)),
+        "vocoder": _windows(vocoder, long + 2 * ahead),
     }
 
 
-def _windows(first: int, steady: int, most: int) -> Lengths:
-    first = min(first, most)
-    return Lengths((Steps.static(steady), Steps(1, first, most)), ((0, steady), (1, first)))
+def _asked(chunks: Chunks, own: int, ahead: int) -> list[tuple[int, int]]:
+    """Frames that acoustic model and vocoder get for each chunk of an endless sentence, until they repeat."""
+    endless = 1 << 40
+    rows: list[tuple[int, int]] = []
+    made = 0
+    for start, stop in spans(endless, chunks):
+        heard = window(start, stop, ahead, endless)
+        fresh = window(made, heard.right, own, endless)
+        rows.append((fresh.right - fresh.left, heard.right - heard.left))
+        made = heard.right
+        if len(rows) > 1 and rows[-1] == rows[-2]:
+            break
+    return rows[:-1]
+
+
+def _windows(asked: Sequence[int], most: int) -> Lengths:
+    *growing, steady = asked
+    others = sorted({min(length, most) for length in growing} - {steady})
+    best = min(asked[0], most)
+    fixed = ((0, steady), *((1, length) for length in others))
+    return Lengths((Steps.static(steady), Steps(1, best, most)), fixed)
