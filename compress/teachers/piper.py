@@ -90,7 +90,7 @@ def _staged(file: Path, config: Config, model: onnx.ModelProto) -> StagedVoice:
 
 
 def _phonemizers(language: str) -> list[str]:
-    """Piper's voices learnt espeak's symbols; ours for English differs from it in 2 % of them."""
+    """Piper's voices learnt espeak's symbols; ours for English differs from it in 2 to 3 % of them."""
     return ["espeak", "lexicon"] if language == "en-us" else ["espeak"]
 
 

@@ -12,9 +12,8 @@ import tiny_graphs as graphs
 
 from calibration.graph import load
 from calibration.groups import Group, _labels, groups
-from calibration.methods import best_method
 from calibration.quantize import measure_ranges, quantize
-from calibration.ranges import METHODS, Histogram, session
+from calibration.ranges import Histogram, session
 from calibration.sensitivity import search
 from calibration.trials import Trials
 from edgevoice.errors import EdgevoiceError
@@ -147,12 +146,6 @@ def test_no_time_leaves_layers_in_float(vocoder: Path, found: list[Group], histo
 def test_a_model_without_layers_is_refused(vocoder: Path, histograms: dict[str, Histogram]):
     with pytest.raises(EdgevoiceError, match="no layers"):
         search(vocoder, Renderer(), RATE, [], histograms, limit=1.0)
-
-
-def test_the_best_method_is_the_one_that_loses_least(vocoder: Path, histograms: dict[str, Histogram]):
-    best, losses = best_method(vocoder, Renderer(), RATE, histograms)
-    assert set(losses) == set(METHODS)
-    assert losses[best] == min(losses.values())
 
 
 def test_a_dead_branch_is_left_alone(tmp_path: Path):

@@ -83,7 +83,7 @@ class TextTask:
         self, config: DistilConfig, stage: AcousticStage, encoder: EncoderStage, labels: Labels
     ) -> None:
         self.key = training_key(config, "text")
-        self.stage, self.encoder_stage, self.labels = stage, encoder, labels
+        self.stage, self.labels = stage, labels
         self.basis = basis(labels.root, labels, stage.latents)
         self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed)
         sizes = {name: value.shape[0] for name, value in labels.read(0, ["style", "text", "prosody"]).items()}
