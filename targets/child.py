@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-PYTHON = (sys.executable,)
-
 
 class Failed(Exception):
     """One line that says how the process failed."""
@@ -25,7 +23,7 @@ def number(*arguments: str, seconds: float) -> int:
     Raises `Failed` if it prints something else, does not end within ``seconds`` (it is stopped) or fails:
     with the last line of its standard error, if it has one.
     """
-    done = _run([*PYTHON, *arguments], seconds)
+    done = _run([sys.executable, *arguments], seconds)
     if done.returncode:
         raise Failed(_last_line(done) or f"the process ended with status {done.returncode}")
     try:
@@ -34,12 +32,14 @@ def number(*arguments: str, seconds: float) -> int:
         raise Failed(f"the process answered {done.stdout[:60]!r} instead of a number") from None
 
 
-def answer(*arguments: str, seconds: float, python: Sequence[str] = PYTHON) -> dict[str, Any]:
+def answer(*arguments: str, seconds: float, python: Sequence[str] = ()) -> dict[str, Any]:
     """The JSON object in the last line that `python ARGUMENTS` prints; libraries may print before it.
+
+    ``python``: the interpreter's command, if not this one's.
 
     Raises `Failed` where there is none, with the status and the last line of its standard error.
     """
-    done = _run([*python, *arguments], seconds)
+    done = _run([*(python or [sys.executable]), *arguments], seconds)
     try:
         found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     except ValueError:

@@ -202,7 +202,7 @@ def _taken(
     return Memory(max(0, free - cuda.memory()[0]), shared.arena_bytes, shared.block_bytes)
 
 
-def in_process(made: Path, folder: Path, python: Sequence[str] = child.PYTHON) -> None:
+def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> None:
     """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended."""
     arguments = ("-m", NAME, str(made), str(folder), str(os.getpid()))
     try:
