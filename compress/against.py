@@ -77,12 +77,17 @@ class Against:
     def verdict(self, heard: Heard) -> Verdict:
         return hold(self.run.recipe.student_thresholds(), heard.figures)
 
-    def described(self, files: Mapping[StageName, Path]) -> manifest.AgainstTeacher:
-        """What the manifest says, for a bundle of these files where they replace FP32."""
+    def described(
+        self, files: Mapping[StageName, Path], spoken: Mapping[StageName, Path]
+    ) -> manifest.AgainstTeacher:
+        """What the manifest says, for a bundle of these files where they replace FP32.
+
+        ``spoken``: those that ONNX Runtime speaks with, which are timed.
+        """
         return manifest.AgainstTeacher(
             student=self._figures(self.heard({}, "student")),
             shipped=self._figures(self.heard(files, "shipped" if files else "student")),
-            speed=self._speed(files),
+            speed=self._speed(spoken),
         )
 
     def _figures(self, heard: Heard) -> dict[str, manifest.Measure]:

@@ -50,6 +50,11 @@ class Settled:
     failed: tuple[str, ...]
     not_judged: tuple[str, ...]
 
+    @property
+    def spoken(self) -> dict[StageName, Path]:
+        """What ONNX Runtime speaks with, all stages."""
+        return {stage: one.chosen.path for stage, one in self.choices.items() if one.chosen.path}
+
     def searched(self) -> dict[str, Mapping[str, Any]]:
         """The search of each stage that had one, whether or not its file was chosen."""
         rows = ((s, row) for s, one in self.choices.items() for row in (*one.travelling, *one.tried))
@@ -67,8 +72,41 @@ def settle(
     Each stage may pass alone and the voice still fail, for the losses add up. ``also``: a second judge of the
     files that replace FP32, asked for its reasons where the first has none. ``keep``: nothing is left out
     for its loss; the reasons are in ``failed``.
+
+    A target with TensorRT is settled twice, for where TensorRT cannot be used its voice speaks by ONNX
+    Runtime; the result's ``files`` and ``heard`` are TensorRT's.
     """
-    choose = _for_tensorrt if run.target.engine == "tensorrt" else _for_cpu
+    if run.target.engine != "tensorrt":
+        return _settle(run, rows, _for_cpu, also, keep)
+    cpu, gpu = (
+        _settle(run, {stage: _of(row, engine) for stage, row in rows.items()}, choose, also, keep)
+        for engine, choose in (("onnxruntime", _for_cpu), ("tensorrt", _for_tensorrt))
+    )
+    choices = {stage: _joined(cpu.choices[stage], gpu.choices[stage]) for stage in rows}
+    failed = tuple(dict.fromkeys((*gpu.failed, *cpu.failed)))
+    return replace(gpu, choices=choices, failed=failed)
+
+
+def _of(rows: Sequence[Measured], engine: str) -> list[Measured]:
+    """FP32, and what else the engine reads."""
+    return [row for row in rows if row.variant.engine in ("any", engine)]
+
+
+def _joined(cpu: Choice, gpu: Choice) -> Choice:
+    """ONNX Runtime's file first; FP32 travels only where one of the two engines has nothing smaller."""
+    travelling = {row.variant.file: row for row in (cpu.chosen, *gpu.travelling)}
+    tried = {row.variant.file: row for row in (*cpu.tried, *gpu.tried) if row.variant.file not in travelling}
+    reason = f"by TensorRT: {gpu.reason}; by ONNX Runtime, where only that runs: {cpu.reason}"
+    return Choice(cpu.chosen, tuple(travelling.values()), tuple(tried.values()), reason)
+
+
+def _settle(
+    run: Measuring,
+    rows: dict[StageName, list[Measured]],
+    choose: Callable[[Sequence[Measured], bool], Choice],
+    also: Callable[[Mapping[StageName, Path]], Sequence[str]] | None,
+    keep: bool,
+) -> Settled:
     while True:
         choices = {stage: choose(row, keep) for stage, row in rows.items()}
         smallest = {stage: choice.travelling[-1] for stage, choice in choices.items()}
@@ -118,7 +156,7 @@ def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
 
 
 def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
-    """FP32 for ONNX Runtime, and all that passed the gate or may fail it: the device times and chooses."""
+    """All that passed the gate or may fail it, FP32 where nothing did: the device times and chooses."""
     plain = rows[0]
     passed = [row for row in rows[1:] if row.path and (keep or not row.refused)]
     missing = [
@@ -128,10 +166,9 @@ def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
         if row.refused
     ]
     names = " and ".join(row.variant.precision.upper() for row in passed)
-    why = f"the device times {names} and chooses" if passed else "only FP32 travels"
-    tried = tuple(row for row in rows[1:] if row.path and row not in passed)
-    reason = "; ".join([f"{why}; FP32 where only ONNX Runtime runs", *missing])
-    return Choice(plain, (plain, *passed), tried, reason)
+    why = f"the device times {names} and chooses" if passed else "FP32"
+    tried = tuple(row for row in rows if row.path and row not in passed and (passed or row is not plain))
+    return Choice(plain, tuple(passed) or (plain,), tried, "; ".join([why, *missing]))
 
 
 def _speed(slow: Measured, fast: Measured) -> float:

@@ -42,7 +42,7 @@ def manifest_of(
         quality={name: figure_of(figure, "FP32 stages") for name, figure in settled.heard.figures.items()},
         failed_gate=list(failed),
         not_judged=_not_judged(settled, against),
-        against_teacher=against.described(settled.files) if against else None,
+        against_teacher=against.described(settled.files, settled.spoken) if against else None,
     )
 
 
@@ -70,6 +70,8 @@ def made_by() -> dict[str, str]:
     for name in ("calibration", "compress", "edgevoice", "targets"):
         root = Path(str(files(name)))
         for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            if root / "voices" in path.parents:  # what this makes, not what makes it
+                continue
             digest.update(f"{name}/{path.relative_to(root)}\0{bundle.sha256(path)}\n".encode())
     return {**versions(), "machine": _machine(), "source": digest.hexdigest()}
 

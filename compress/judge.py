@@ -11,15 +11,16 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from calibration.measures.classes import duration_error
+from calibration.measures.classes import FIGURES, class_distances, duration_error
 from calibration.measures.compare import Comparison, compare
 from calibration.measures.spectral import log_mel_l1
-from calibration.measures.statistics import mean
+from calibration.measures.statistics import Interval, mean
 from compress.draft import Draft, Feeds, Spoken, say
 from edgevoice import manifest
 from edgevoice.manifest import StageName
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.synthesis import expand
 
 Float = npt.NDArray[np.float32]
 
@@ -65,7 +66,7 @@ def quality(
     """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice.
 
     Its problems are those that FP32 does not have: a stage that answers NaN is broken, not merely worse.
-    A new encoder's own durations are not heard, and have figures of their own.
+    A new encoder's own durations are not heard, and have figures of their own; so has each class of sounds.
     """
     ready, forced = _at_its_durations(spoken, engines)
     sounds = say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
@@ -73,10 +74,25 @@ def quality(
     found = compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups)
     had = compare(spoken.sounds, spoken.sounds, rate, groups=("spectral",)).problems
     problems = [problem for problem in found.problems if problem not in had]
+    figures = {**found.figures, **_by_class(draft, spoken, sounds)}
     if forced is None:
-        return replace(found, problems=problems)
+        return replace(found, figures=figures, problems=problems)
     timed = durations(spoken.durations, forced.own, draft.staged.durations)
-    return replace(found, figures={**found.figures, **timed.figures}, problems=[*problems, *timed.problems])
+    return replace(found, figures={**figures, **timed.figures}, problems=[*problems, *timed.problems])
+
+
+def _by_class(draft: Draft, spoken: Spoken, sounds: Sequence[Float]) -> dict[str, Interval]:
+    """Log-mel L1 of sibilants, vowels, ...: over the sentences that have any."""
+    staged = draft.staged
+    rows: dict[str, list[float]] = {}
+    ids = draft.ids(spoken.sentences)
+    for own, before, after, durations in zip(ids, spoken.sounds, sounds, spoken.durations, strict=True):
+        frames = expand(np.ravel(durations), 1.0, staged.durations).tolist()
+        symbols = staged.table.symbols_of(own)
+        apart = class_distances(before, np.nan_to_num(after), staged.sample_rate, staged.hop, symbols, frames)
+        for name, value in apart.items():
+            rows.setdefault(f"log_mel_{name}", []).append(value)
+    return {name: mean(rows[name]) for name in FIGURES if name in rows}
 
 
 def durations(theirs: Sequence[Float], ours: Sequence[Float], rule: manifest.Durations) -> Comparison:

@@ -119,7 +119,7 @@ class Measuring:
         rows = [Measured(plain, fp32)]
         for row in made:
             if row.path is None:
-                rows.append(Measured(None, manifest.Variant("", row.precision), row.refused))
+                rows.append(Measured(None, manifest.Variant("", row.precision, row.engine), row.refused))
             else:
                 rows.append(self._row(stage, row, row.path, times[row.path]))
         return rows
@@ -137,7 +137,7 @@ class Measuring:
         variant = manifest.Variant(
             path.name,
             made.precision,
-            "onnxruntime" if on_cpu else "tensorrt",
+            made.engine,
             bytes=path.stat().st_size,
             milliseconds=spent if on_cpu else None,
             quality={name: figure_of(figure, "FP32") for name, figure in heard.figures.items()},

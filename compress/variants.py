@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -42,7 +42,7 @@ class Made:
     """
 
     precision: Precision
-    engine: str
+    engine: Literal["onnxruntime", "tensorrt"]
     path: Path | None
     operators: Mapping[str, int]
     left: Mapping[str, float | None]
@@ -63,14 +63,17 @@ class Material:
 def make(
     draft: Draft, stage: StageName, recipe: Recipe, target: Target, material: Material, work: Workspace
 ) -> list[Made]:
-    """What ``target`` could run instead of FP32: INT8 on a CPU; FP16 and INT8 through TensorRT."""
+    """What ``target`` could run instead of FP32: INT8 on a CPU; FP16 and INT8 through TensorRT.
+
+    A target with TensorRT gets the CPU's file too, for where TensorRT cannot be used.
+    """
     made = []
     tensorrt = target.engine == "tensorrt"
     if tensorrt and "fp16" in target.precisions:
         made.append(_half(draft, stage, material.feeds, work))
     if recipe.quantize is not None and stage in recipe.quantize.stages and "int8" in target.precisions:
-        form = "tensorrt-fp16" if tensorrt else "cpu"
-        made.append(_Int8(draft, stage, recipe.quantize, material, work, form).make())
+        for form in ("cpu", "tensorrt-fp16") if tensorrt else ("cpu",):
+            made.append(_Int8(draft, stage, recipe.quantize, material, work, form).make())
     return made
 
 
@@ -119,9 +122,8 @@ class _Int8:
         self._key = [self._name, form, repr(settings), WINDOW, said]
 
     def make(self) -> Made:
-        engine = "onnxruntime" if self._form == "cpu" else "tensorrt"
         path, note = self._work.noted(self._name, self._key, self._write)
-        return Made("int8", engine, path, **note)
+        return Made("int8", "onnxruntime" if self._form == "cpu" else "tensorrt", path, **note)
 
     def _write(self, path: Path) -> dict[str, Any]:
         """The last fields of `Made`; a refusal is a result too, for its search is not to be done twice."""

@@ -120,12 +120,14 @@ def test_a_gpu_target_gets_files_for_both_engines(tiny_voice: Path, quick: Recip
     result = pipeline.compress(tiny_voice, load_target("orin_nano_8gb"), quick, tmp_path / "bundle")
     vocoder = result.bundle.manifest.stages["vocoder"]
     for stage in result.bundle.manifest.stages.values():  # the encoder's spline has no data-dependent shapes
-        assert {(v.precision, v.engine) for v in stage.variants} == {
-            ("fp32", "any"),
+        spoken = ("int8", "onnxruntime") if stage.speaks.precision == "int8" else ("fp32", "any")
+        assert [(v.precision, v.engine) for v in stage.variants] == [
+            spoken,
             ("fp16", "tensorrt"),
             ("int8", "tensorrt"),
-        }
-    assert vocoder.chosen == "vocoder.fp32.onnx"
+        ]
+        assert ("fp32" in {v.precision for v in stage.tried}) == (spoken[0] == "int8")
+        assert "by ONNX Runtime, where only that runs: INT8 is" in stage.reason
     assert [line.split()[1] for line in summary.table(result).splitlines() if line.startswith("all ")] == [
         "fp32",
         "smallest",
