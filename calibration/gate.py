@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from calibration.measures import classes
 from calibration.measures.statistics import Interval
 from edgevoice.errors import EdgevoiceError
 
@@ -22,6 +23,8 @@ class Thresholds:
 
     log_mel_l1: float | None = 0.3
     """Largest mean log-mel distance, in nepers."""
+    log_mel_class: float | None = None
+    """Largest mean log-mel distance of any class of sounds: sibilants, vowels, pauses, ..."""
     stft_distance: float | None = None
     """Largest multi-resolution STFT distance."""
     dnsmos_overall: float | None = 0.05
@@ -83,17 +86,22 @@ def judge(thresholds: Thresholds, figures: Mapping[str, Interval]) -> Verdict:
         limit = getattr(thresholds, entry.name)
         if limit is None:
             continue
-        if entry.name in figures:
-            reasons.append(_reason(entry.name, limit, figures[entry.name]))
-        elif entry.name not in _OF_AN_ENCODER:
+        found = [name for name in figures if threshold_of(name) == entry.name]
+        reasons += [_reason(name, limit, figures[name]) for name in found]
+        if not found and entry.name not in _OF_AN_ENCODER:
             unmeasured.append(entry.name)
     crossed = tuple(reason for reason in reasons if reason)
     return Verdict(not crossed, crossed, tuple(unmeasured))
 
 
+def threshold_of(figure: str) -> str:
+    """The name of the threshold that a figure is held against."""
+    return "log_mel_class" if figure in classes.FIGURES else figure
+
+
 def asks(thresholds: Thresholds, name: str) -> str:
     """What the gate asks of the figure of that name, for a table; empty where it is not judged."""
-    limit = getattr(thresholds, name, None)
+    limit = getattr(thresholds, threshold_of(name), None)
     if limit is None:
         return ""
     if name in _LOSSES:

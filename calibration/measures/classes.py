@@ -21,6 +21,9 @@ CLASSES: dict[str, str] = {
     "approximant": "lrɹɻwjɥʋɫʎɭʟʍɬɮʀ",
     "vowel": "aeiouyæœøɐɑɒɔəɚɘɛɜɝɞɤɨɪʉʊʌɯɵɶʏᵻᵊ",
 }
+FIGURES = {f"log_mel_{name}": name for name in (*CLASSES, "pause")}
+"""Figures' names, and the class of each."""
+
 _CLASS_OF = {symbol: name for name, symbols in CLASSES.items() for symbol in symbols}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from calibration.measures.classes import FIGURES
 from calibration.report import pictures, words
 from calibration.samples import TITLES, Samples
 from edgevoice.bundle import Bundle
@@ -17,6 +18,7 @@ from targets import Plan
 MIB = 1 << 20
 NAMES = {
     "log_mel_l1": "Log-mel distance, nepers",
+    **{name: f"The same in {sound}s" for name, sound in FIGURES.items()},
     "stft_distance": "Multi-resolution STFT distance",
     "dnsmos_overall": "DNSMOS overall, change",
     "dnsmos_signal": "DNSMOS signal, change",

@@ -64,6 +64,13 @@ class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _unknown(rows)
         )
 
+    def symbols_of(self, ids: Iterable[int]) -> list[str]:
+        """The symbol that each id begins; "" for ids that begin none, such as what stands between symbols."""
+        first = {row[0]: symbol for symbol, row in self.symbols.items() if row}
+        for number in (*self.begin, *self.end, *self.between):
+            first[number] = ""
+        return [first.get(int(number), "") for number in ids]
+
     def _rows(self, phonemes: str) -> list[_Row]:
         for old, new in self.replace:
             phonemes = phonemes.replace(old, new)

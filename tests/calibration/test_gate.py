@@ -46,6 +46,16 @@ def test_each_threshold_is_held(name: str, value: float):
     assert verdict.reasons[0].startswith(name)
 
 
+def test_one_class_of_sounds_can_fail_it():
+    figures = {**GOOD, "log_mel_vowel": figure(0.1), "log_mel_sibilant": figure(0.6)}
+    assert judge(Thresholds(), figures).passed
+    asked = Thresholds(log_mel_class=0.5)
+    verdict = judge(asked, figures)
+    assert [reason.split()[0] for reason in verdict.reasons] == ["log_mel_sibilant"]
+    assert asks(asked, "log_mel_vowel") == "at most 0.5"
+    assert judge(asked, GOOD).unmeasured == ("log_mel_class",)
+
+
 def test_word_errors_within_noise_pass():
     assert judge(Thresholds(), {**GOOD, "wer": figure(0.01, spread=0.02)}).passed
 

@@ -128,3 +128,9 @@ def test_a_part_ends_at_a_space_where_there_is_one() -> None:
 def test_a_mark_alone_is_no_part() -> None:
     parts, _ = piper_table(PIPER).encode_parts("aaaaa.", 13)
     assert [inner(part) for part in parts] == [[14] * 5]
+
+
+def test_ids_are_read_back_as_symbols() -> None:
+    table = TextTable({"a": (1,), "tʃ": (2,), "z": (3, 4)}, begin=(8,), end=(9,), between=(0,))
+    ids, _ = table.encode("atʃz")
+    assert table.symbols_of(ids) == ["", "a", "", "tʃ", "", "z", "", "", ""]
