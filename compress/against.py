@@ -151,7 +151,7 @@ def real_time_factors(
         spent: list[list[float]] = [[], []]
         for _ in range(ROUNDS + 1):
             for side, stages in enumerate(pair):
-                spent[side].append(_factor(stages, ids, number, teacher.conditions(number)))
+                spent[side].append(_factor(stages, ids, number, teacher.conditions(number, len(ids))))
         rows.append((median(spent[0][1:]), median(spent[1][1:])))
     return rows
 

@@ -19,6 +19,7 @@ from compress.staged import StagedVoice
 from compress.workspace import Workspace
 from edgevoice import bundle, manifest, text
 from edgevoice.manifest import StageName
+from edgevoice.runtime import styles
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.synthesis import Stages
@@ -98,10 +99,13 @@ class Draft:
             self._engines[name] = OnnxEngine(self.path(name), 1)
         return self._engines[name]
 
-    def conditions(self, number: int) -> dict[str, Float]:
-        """Conditions for sentence ``number``: the speakers take turns."""
+    def conditions(self, number: int, ids: int) -> dict[str, Float]:
+        """Conditions for sentence ``number`` of so many ids: the speakers take turns."""
         rows = self.staged.speakers
-        return {} if rows is None else {"speaker": np.asarray(rows[number % len(rows)][None], np.float32)}
+        if rows is None:
+            return {}
+        row = np.asarray(rows[number % len(rows)], np.float32)
+        return {"speaker": styles.at(row, self.staged.speaker_counts, ids)}
 
     def ids(self, sentences: Iterable[str]) -> list[npt.NDArray[np.int64]]:
         """Phoneme ids by the front end that the device runs."""
@@ -132,8 +136,10 @@ def prepare(staged: StagedVoice, recipe: Recipe, work: Workspace) -> Draft:
     speakers = None
     if staged.speakers is not None:
         rows = staged.speakers
-        speakers = manifest.Table("speakers.npy", list(staged.speaker_names))
-        files["speakers.npy"] = work.file("speakers.npy", staged.sha256, lambda path: _write_rows(path, rows))
+        counts = list(staged.speaker_counts)
+        speakers = manifest.Table("speakers.npy", list(staged.speaker_names), counts=counts)
+        made_of = [staged.sha256, counts]
+        files["speakers.npy"] = work.file("speakers.npy", made_of, lambda path: _write_rows(path, rows))
     asked = recipe.chunks
     chunks = manifest.Chunks(asked.first, asked.long, asked.growth) if staged.chunked else WHOLE
     return Draft(staged, files, speakers, chunks, _identity(staged, files))
@@ -197,6 +203,6 @@ def say(draft: Draft, sentences: Sequence[str], seed: int, stages: Stages) -> li
     sounds = []
     for number, ids in enumerate(draft.ids(sentences)):
         rng = np.random.default_rng([seed, number])
-        chunks = list(stages.speak(ids, rng, draft.conditions(number), chunks=WHOLE))
+        chunks = list(stages.speak(ids, rng, draft.conditions(number, len(ids)), chunks=WHOLE))
         sounds.append(np.concatenate(chunks))
     return sounds

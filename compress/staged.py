@@ -30,7 +30,8 @@ class StagedStage:
 
 @dataclass(frozen=True)
 class StagedVoice:
-    """What a teacher is made of. ``speakers``: f32 [number, width], rows for the `speaker` input, or None.
+    """What a teacher is made of. ``speakers``: f32 [number, width], rows for the `speaker` input, or None;
+    with ``speaker_counts`` f32 [number, counts, width], as `edgevoice.manifest.Table` has them.
 
     ``pace``: what the encoder's durations were multiplied by, as the voice's own settings ask. ``chunked``:
     whether chunks of it equal the whole; a voice that does not speaks through students only.
@@ -48,6 +49,7 @@ class StagedVoice:
     stages: Mapping[manifest.StageName, StagedStage]
     speakers: np.ndarray | None = None
     speaker_names: tuple[str, ...] = field(default=())
+    speaker_counts: tuple[int, ...] = ()
     spectrum: manifest.Spectrum | None = None
     phase: manifest.Phase | None = None
     source: Path | None = None

@@ -41,7 +41,7 @@ def in_chunks(draft: Draft, spoken: Spoken) -> float:
     number = max(range(len(spoken.sounds)), key=lambda place: len(spoken.sounds[place]))
     (ids,) = draft.ids(spoken.sentences[number : number + 1])
     rng = np.random.default_rng([spoken.seed, number])
-    pieces = draft.stages().speak(ids, rng, draft.conditions(number))
+    pieces = draft.stages().speak(ids, rng, draft.conditions(number, len(ids)))
     apart = float(np.abs(np.concatenate(list(pieces)) - spoken.sounds[number]).max())
     if not apart < LARGEST:
         raise EdgevoiceError(

@@ -39,11 +39,20 @@ class Licence(_Strict, frozen=True):
 
 
 class Table(_Strict, frozen=True):
-    """Named rows of an embedding table kept as a ``.npy`` file, f32 [len(names), width]."""
+    """Named rows of an embedding table kept as a ``.npy`` file, f32 [len(names), width].
+
+    With ``counts``, f32 [len(names), len(counts), width]: rows for sentences of so many ids, between which
+    `edgevoice.runtime.styles` finds that of any other.
+    """
 
     file: str
     names: list[str]
     default: Count = 0
+    counts: list[Positive] = []
+
+    def __post_init__(self) -> None:
+        if any(second <= first for first, second in zip(self.counts, self.counts[1:], strict=False)):
+            raise ValueError("the counts of a table do not rise")
 
 
 class Voice(_Strict, frozen=True):

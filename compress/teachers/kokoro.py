@@ -14,6 +14,7 @@ from compress.teachers import kokoro_files
 from compress.teachers.base import Utterance, to_int16
 from compress.teachers.kokoro_cut import Cut
 from compress.teachers.kokoro_files import (
+    ENDS,
     FRAMES_PER_UNIT,
     FRONT_END,
     HOP,
@@ -82,7 +83,7 @@ class KokoroTeacher:
         return {str(name): float(share) for name, share in zip(chosen, shares, strict=True)}
 
     def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
-        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - 2))
+        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - ENDS))
 
     def speak_as(self, phonemes: NDArray[np.int64], style: NDArray[np.float32]) -> Utterance:
         """Say ids [T], zeros at both ends included, in one style [256]."""

@@ -22,6 +22,8 @@ from edgevoice.text import TextTable
 SAMPLE_RATE, HOP = 24_000, 300
 FRAMES_PER_UNIT = 2
 """Kokoro counts durations in units of two of its decoder's frames."""
+ENDS = 2
+"""Zeros that enclose the phonemes' ids."""
 UNVOICED_BELOW = 10.0
 """Hz; the threshold of Kokoro's own sine source."""
 LANGUAGE = "en-us"

@@ -25,14 +25,12 @@ def whole(voice: StagedVoice) -> Say:
 def _kokoro(voice: StagedVoice) -> Say:
     from compress.teachers import kokoro_stages
 
-    file, styles = kokoro_stages.whole(voice), voice.speakers
-    assert styles is not None
+    file = kokoro_stages.whole(voice)
 
     def say(feeds: Feeds, number: int) -> NDArray[np.float32]:
-        row = number % len(styles)
         inputs = {
             "tokens": feeds["encoder"]["phonemes"],
-            "style": styles[row : row + 1],
+            "style": next(rows["speaker"] for rows in feeds.values() if "speaker" in rows),
             "speed": np.ones(1, np.float32),
         }
         (wave,) = file.run(None, inputs)

@@ -16,7 +16,7 @@ from edgevoice.errors import EdgevoiceError, NothingToSay
 from edgevoice.manifest import Chunks, Table
 from edgevoice.options import LONGEST_IDS as LONGEST_IDS
 from edgevoice.options import PAUSE_SECONDS, Wish, check_options
-from edgevoice.runtime import find
+from edgevoice.runtime import find, styles
 from edgevoice.runtime.choice import engines
 from edgevoice.runtime.engines.onnx import share_pool
 from edgevoice.runtime.engines.select import Selected, select
@@ -109,14 +109,14 @@ class Voice:
         text without a word.
         """
         check_options(speed, pause, seed)
-        conditions = self._conditions(speaker)
+        rows = self._chosen(speaker)
         notes = _Notes(note or (lambda _: None))
         sentences = self._sentences(text, lambda message: notes.take(message))
         first = next(sentences, None)
         if first is None:
             raise NothingToSay("there is nothing to say in this text: it has no letters or numbers")
         notes.release()
-        sound = self._speak(first, sentences, conditions, speed, pause, seed, chunks)
+        sound = self._speak(first, sentences, rows, speed, pause, seed, chunks)
         return self._telling(sound, note) if note else sound
 
     def _telling(self, sound: Iterator[Float], note: Callable[[str], None]) -> Iterator[Float]:
@@ -131,7 +131,7 @@ class Voice:
         self,
         ids: npt.NDArray[np.int64] | None,
         rest: Iterator[npt.NDArray[np.int64]],
-        conditions: Mapping[str, Float],
+        rows: Float | None,
         speed: float,
         pause: float,
         seed: int,
@@ -140,7 +140,7 @@ class Voice:
         number = 0
         while ids is not None:
             rng = np.random.default_rng([seed, number])
-            yield from self.stages.speak(ids, rng, conditions, speed, chunks)
+            yield from self.stages.speak(ids, rng, self._conditions(rows, len(ids)), speed, chunks)
             ids, number = next(rest, None), number + 1
             if ids is not None and pause:
                 yield np.zeros(round(pause * self.sample_rate), np.float32)
@@ -171,13 +171,18 @@ class Voice:
             else front.sentences(words, language, SENTENCE_LIMIT)
         )
 
-    def _conditions(self, speaker: Speaker) -> dict[str, Float]:
+    def _chosen(self, speaker: Speaker) -> Float | None:
+        """The speaker's row or rows; None where the voice has one speaker."""
         table = self.bundle.manifest.voice.speakers
-        if table is None or self._rows is None:
-            if speaker not in (None, 0, "0"):
-                raise EdgevoiceError(f"speaker {speaker!r}: this voice has one speaker, leave the option out")
-            return {}
-        return {"speaker": _mix(table, self._rows, speaker)[None]}
+        if table is not None and self._rows is not None:
+            return _mix(table, self._rows, speaker)
+        if speaker not in (None, 0, "0"):
+            raise EdgevoiceError(f"speaker {speaker!r}: this voice has one speaker, leave the option out")
+        return None
+
+    def _conditions(self, rows: Float | None, ids: int) -> dict[str, Float]:
+        table = self.bundle.manifest.voice.speakers
+        return {} if table is None or rows is None else {"speaker": styles.at(rows, table.counts, ids)}
 
 
 class _Notes:
@@ -223,13 +228,14 @@ def _row(table: Table, speaker: str | int | None) -> int:
 
 
 def _rows(bundle: Bundle, table: Table) -> Float:
-    """The speakers' rows, f32 [names, width]."""
+    """The speakers' rows, f32 [names, width], or [names, counts, width]."""
     path = bundle.file(table.file)
     try:
         rows = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError):
         rows = np.zeros(0)
-    if rows.ndim != 2 or len(rows) != len(table.names) or not 0 <= table.default < len(rows):
+    shape = (len(table.names), len(table.counts)) if table.counts else (len(table.names),)
+    if rows.shape[:-1] != shape or not 0 <= table.default < len(rows):
         raise EdgevoiceError(f"{path} is no table of {len(table.names)} speakers: compress the voice again")
     return np.asarray(rows, np.float32)
 
