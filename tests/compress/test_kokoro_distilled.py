@@ -10,6 +10,7 @@ import pytest
 from tiny_kokoro import STYLE, folder_of_one, voices
 
 from compress import pipeline, recipe, teachers
+from compress.distil.config import training_key
 from compress.distilled import Origin
 from edgevoice import EdgevoiceError, Voice, manifest
 from targets import load as load_target
@@ -58,6 +59,10 @@ kernels = [3, 3]
 attention_after = [1]
 duration_width = 8
 duration_kernels = [3]
+[distil.finish.schedule]
+steps = 1
+items = 2
+frames = 16
 """
 
 
@@ -119,6 +124,11 @@ def test_students_of_it_are_trained_judged_and_speak_in_every_voice(folder: Path
     ]
     assert all(np.isfinite(sound).all() and len(sound) > 1000 for sound in sounds)
     assert not np.array_equal(sounds[0], sounds[1])
+    config, trained = chosen.students(), made.bundle.manifest.stages["vocoder"].trained
+    assert config is not None
+    assert trained is not None
+    assert (trained.steps, trained.finish_steps) == (3, 1)
+    assert trained.recipe == training_key(config, "vocoder")  # by it a file of these weights is known
     again = pipeline.compress(
         folder, load_target("cpu"), chosen, tmp_path / "again", origin=Origin(training, as_trained=True)
     )

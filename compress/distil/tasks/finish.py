@@ -17,7 +17,7 @@ from torch import nn
 
 from compress.distil import checkpoint, trained, weights
 from compress.distil.chain import make_chain
-from compress.distil.config import DistilConfig, FinishStage, VocoderStage, recipe_key
+from compress.distil.config import DistilConfig, FinishStage, VocoderStage, recipe_key, training_key
 from compress.distil.tasks import make_task, vocoder_task
 from compress.distil.tasks.base import Batch, blank
 from compress.labels.store import Labels
@@ -47,7 +47,7 @@ class FinishTask:
                 f"{folder} holds no fellow students for the vocoder's finish: train them first"
             )
         self._fellows = make_chain(students, labels)
-        self.recipe = recipe_key(vocoder)
+        self.recipe = training_key(config, "vocoder")
         digests = {stage: _digest(path) for stage, path in files.items() if path.exists()}
         parts = [self.recipe, recipe_key(self.stage), recipe_key(finish), digests]
         self.key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
