@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
@@ -12,10 +12,15 @@ FLOAT_BYTES = 4
 _READ = frozenset({"weights", "arena", "buffers"})
 
 
-def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
-    """The plan of the bundle's files on ``target``."""
+def of(
+    manifest: Manifest,
+    target: Target,
+    available_bytes: int | None = None,
+    stages: Sequence[StageName] = STAGES,
+) -> Plan:
+    """The plan of the bundle's files on ``target``, or of some ``stages`` of them."""
     return plan(
-        _costs(manifest, target, {name: pick(name, manifest, target) for name in STAGES}),
+        _costs(manifest, target, {name: pick(name, manifest, target) for name in stages}),
         target,
         available_bytes=available_bytes,
         alternatives=_alternatives(manifest, target),

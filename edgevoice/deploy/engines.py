@@ -19,7 +19,7 @@ def build(made: Manifest, place: Path, folder: Folder, wish: Wish, note: Callabl
 
     Raises `EdgevoiceError` where ``wish`` is "tensorrt" and it cannot be had.
     """
-    if not wish and not choice.for_gpu(made):
+    if not choice.tries_gpu(made, wish):
         return ""  # and nothing heavy is imported
     from edgevoice.runtime.engines.select import ready
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgevoice.manifest import STAGES, Manifest
+from edgevoice.options import Wish
 
 
 def engines(manifest: Manifest) -> str:
@@ -14,6 +15,11 @@ def engines(manifest: Manifest) -> str:
 def for_gpu(manifest: Manifest) -> bool:
     """Whether the bundle holds files that were made for TensorRT."""
     return any(v.engine == "tensorrt" for stage in manifest.stages.values() for v in stage.variants)
+
+
+def tries_gpu(manifest: Manifest, wish: Wish) -> bool:
+    """Whether the GPU is looked for: where it is asked for, and for a bundle that was made for one."""
+    return wish == "tensorrt" or (not wish and for_gpu(manifest))
 
 
 def fallback(manifest: Manifest, reason: str) -> str:

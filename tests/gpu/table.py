@@ -9,9 +9,9 @@ from edgevoice import Voice, bench, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.engines import cuda
-from edgevoice.runtime.engines.select import home
 from edgevoice.runtime.engines.tensorrt import library, prepare, record
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.here import home
 
 MEBI = 1 << 20
 

@@ -90,16 +90,20 @@ def plan(made: Bundle, variant: Variant, stage: StageName, trt: Module, cache: C
     return cache.get(wanted, lambda timings: build(trt, order, timings))[0]
 
 
+def free_memory(cuda: Cuda, target: Target | None) -> int:
+    """Bytes that engines can have now."""
+    free = cuda.memory()[0]
+    shared = target.shared_memory if target else cuda.device().integrated
+    # CUDA's figure leaves out what the kernel would give back.
+    return max(free, memory.read().available) if shared else free
+
+
 def check_memory(made: Bundle, cuda: Cuda) -> int:
     """Refuse before anything is built what cannot fit; the plan's bytes but for the runtime, 0 if unknown."""
     target = device()
     if target is None:
         return 0
-    free = cuda.memory()[0]
-    if target.shared_memory:
-        # CUDA's figure leaves out what the kernel would give back.
-        free = max(free, memory.read().available)
-    planned = budget.of(made.manifest, target, free)
+    planned = budget.of(made.manifest, target, free_memory(cuda, target))
     if not planned.fits:
         raise EdgevoiceError(f"the voice does not fit this device: {planned.refusal()}")
     return planned.total_bytes - planned.row("runtime").bytes

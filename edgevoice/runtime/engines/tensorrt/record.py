@@ -78,6 +78,11 @@ class Record(_Strict, frozen=True):
         return {stage: row.file for stage, row in self.stages.items()}
 
     @property
+    def lacking(self) -> list[str]:
+        """The stages that TensorRT runs nothing of, where that was no choice, and why."""
+        return [f"{stage}: {row.fallback}" for stage, row in self.stages.items() if row.fallback]
+
+    @property
     def faulty(self) -> bool:
         return bool(self.refusal) or any(
             row.fault for choice in self.stages.values() for row in choice.candidates
