@@ -60,7 +60,7 @@ def _on_gpu(made: Bundle, wish: Wish) -> list[Room] | None:
     from edgevoice.runtime.engines.tensorrt import here, prepare
 
     try:
-        place = here.find(made)
+        place = here.find(made, wish)
         recorded, target = place.recorded(), prepare.device()
         free = prepare.free_memory(place.cuda, target)
     except EdgevoiceError:

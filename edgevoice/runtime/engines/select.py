@@ -74,7 +74,7 @@ def ready(bundle: Bundle, wish: Wish = "", note: Note = lambda _: None) -> str:
     from edgevoice.runtime.engines.tensorrt import here
 
     try:
-        return _lacks(here.built(here.find(bundle), wish, note, again=True))
+        return _lacks(here.built(here.find(bundle, wish), wish, note, again=True))
     except EdgevoiceError as error:
         if wish == "tensorrt":
             raise EdgevoiceError(REQUIRED.format(error)) from None
@@ -93,7 +93,7 @@ def _lacks(found: Record) -> str:
 def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     from edgevoice.runtime.engines.tensorrt import here, record
 
-    place = here.find(bundle)
+    place = here.find(bundle, wish)
     found = here.built(place, wish, note, again=False)
     fast = place.load(found)
     rest = [stage for stage in STAGES if stage not in fast]

@@ -27,7 +27,7 @@ from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.select import Guarded, Spare
-from edgevoice.runtime.engines.tensorrt import prepare, record, timing
+from edgevoice.runtime.engines.tensorrt import here, prepare, record, timing
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
 from edgevoice.runtime.engines.tensorrt.record import Candidate
 from edgevoice.runtime.synthesis import Stages
@@ -187,7 +187,7 @@ def test_what_was_read_replaces_the_plan(device: Device, monkeypatch: pytest.Mon
     assert found.memory is not None
     taken = found.memory
     target = load("orin_nano_8gb")
-    read = budget.measured(device.made.manifest, target, found.files, 300 << 20, taken.arena, taken.block)
+    read = budget.measured(device.made.manifest, target, found.engines, 300 << 20, taken.arena, taken.block)
     assert read.total_bytes == 300 << 20
     assert {row.mark for row in read.rows} == {"reading"}
     assert read.row("arena").bytes == taken.arena
@@ -196,6 +196,27 @@ def test_what_was_read_replaces_the_plan(device: Device, monkeypatch: pytest.Mon
     too_much = msgspec.structs.replace(found, memory=msgspec.structs.replace(taken, taken=300 << 20))
     with pytest.raises(EdgevoiceError, match=r"the engines do not fit this device: .*runtime"):
         prepare.check_taken(device.made, too_much)
+
+
+def test_a_stage_without_a_file_for_tensorrt_runs_by_onnx_runtime(
+    gpu_bundle: Path, tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bundle.read(gpu_bundle)
+    encoder = made.manifest.stages["encoder"]
+    only = [msgspec.structs.replace(encoder.speaks, engine="onnxruntime")]
+    stages = {**made.manifest.stages, "encoder": msgspec.structs.replace(encoder, variants=only)}
+    manifest = msgspec.structs.replace(made.manifest, stages=stages)
+    path = bundle.write(tmp_path / "mixed", manifest, {name: made.file(name) for name in made.manifest.files})
+    fast_gpu(monkeypatch)
+    monkeypatch.setattr(prepare, "device", lambda: load("orin_nano_8gb"))
+    device = Device(path.path, tmp_path / "engines", gpu)
+    found = device.prepare()
+    assert [found.stages[stage].engine for stage in STAGES] == ["onnxruntime", "tensorrt", "tensorrt"]
+    assert found.lacking == ["encoder: TensorRT reads none of its files"]
+    assert not found.faulty
+    assert sorted(device.load(found)) == ["acoustic", "vocoder"]
+    with pytest.raises(EdgevoiceError, match="no file of the stage encoder that TensorRT reads"):
+        here.find(device.made, "tensorrt")
 
 
 def test_files_that_are_built() -> None:

@@ -12,6 +12,7 @@ from edgevoice.deploy.layout import Folder, is_deployed
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES
 from edgevoice.options import Wish
+from edgevoice.runtime import choice
 from edgevoice.runtime.engines import cuda as cudas
 from edgevoice.runtime.engines.cuda import Cuda
 from edgevoice.runtime.engines.tensorrt import library, prepare, record
@@ -50,11 +51,14 @@ class Here:
         return prepare.load_chosen(self.bundle, found.stages, self.trt, self.cuda, self.cache, self.machine)
 
 
-def find(bundle: Bundle) -> Here:
+def find(bundle: Bundle, wish: Wish) -> Here:
     """Raises `EdgevoiceError` with what stands against TensorRT here, before anything is built."""
-    if not any(prepare.readable(bundle.manifest, stage) for stage in STAGES):
+    missing = choice.without_tensorrt(bundle.manifest)
+    if missing and (wish == "tensorrt" or len(missing) == len(STAGES)):
+        stages = f"stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise EdgevoiceError(
-            "the bundle has no file that TensorRT reads: compress the voice with --target for this device"
+            f"the bundle has no file of the {stages} that TensorRT reads: compress the voice with --target "
+            "for this device"
         )
     reason = cudas.probe()
     if reason:

@@ -18,6 +18,7 @@ from edgevoice import budget, bundle
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
+from edgevoice.runtime import choice
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines import cuda as cudas
 from edgevoice.runtime.engines.cuda import Cuda
@@ -40,7 +41,7 @@ NAME = "edgevoice.runtime.engines.tensorrt.prepare"
 
 def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
     """The stage's files that TensorRT reads, those worth building: FP32 only where there is no other."""
-    found = [v for v in manifest.stages[stage].variants if v.engine in ("any", "tensorrt")]
+    found = choice.for_tensorrt(manifest, stage)
     narrow = [variant for variant in found if variant.precision != "fp32"]
     return sorted(narrow or found, key=lambda variant: PRECISIONS.index(variant.precision))
 
@@ -114,7 +115,7 @@ def check_taken(made: Bundle, found: Record) -> None:
     target, taken = device(), found.memory
     if target is None or taken is None:
         return
-    read = budget.measured(made.manifest, target, found.files, taken.taken, taken.arena, taken.block)
+    read = budget.measured(made.manifest, target, found.engines, taken.taken, taken.arena, taken.block)
     if not read.fits:
         raise EdgevoiceError(f"the engines do not fit this device: {read.refusal()}")
 

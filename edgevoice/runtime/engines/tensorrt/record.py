@@ -74,8 +74,9 @@ class Record(_Strict, frozen=True):
     orders: dict[str, str] = {}
 
     @property
-    def files(self) -> dict[StageName, str]:
-        return {stage: row.file for stage, row in self.stages.items()}
+    def engines(self) -> dict[StageName, str]:
+        """The files that TensorRT runs, by stage."""
+        return {stage: row.file for stage, row in self.stages.items() if row.engine == "tensorrt"}
 
     @property
     def lacking(self) -> list[str]:
@@ -120,7 +121,7 @@ def read(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, st
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     same = (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
-    chosen = [orders.get(row.file, "") for row in found.stages.values() if row.engine == "tensorrt"]
+    chosen = [orders.get(file, "") for file in found.engines.values()]
     same = same and all((cache.folder / name).is_file() for name in chosen)
     whole = set(found.stages) == (set() if found.refusal else set(STAGES))
     return found if same and whole else None
