@@ -87,15 +87,14 @@ def _on_cpu(bundle: Bundle, threads: int) -> dict[str, Engine]:
 
 
 def _lacks(found: Record) -> str:
-    return f"TensorRT does not run all of it: {'; '.join(found.lacking)}" if found.lacking else ""
+    return f"TensorRT does not run all of it: {found.lacks}" if found.lacking else ""
 
 
 def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     from edgevoice.runtime.engines.tensorrt import here, record
 
     place = here.find(bundle, wish)
-    found = here.built(place, wish, note, again=False)
-    fast = place.load(found)
+    found, fast = here.loaded(place, wish, note)
     rest = [stage for stage in STAGES if stage not in fast]
     slow: dict[str, Engine] = {
         stage: OnnxEngine(bundle.file(bundle.variant(stage).file), threads) for stage in rest

@@ -279,17 +279,20 @@ def child(script: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("script", "reason"),
+    ("script", "reason", "passing"),
     [
-        ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$"),
-        ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
-        ("raise SystemExit('Myelin')", "ended with status 1: Myelin"),
-        ("print('nothing')", "ended with status 0"),
+        ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$", False),
+        ('print(\'{"error": "no room", "passing": true}\')', "^no room$", True),
+        ("import os; os.kill(os.getpid(), 9)", "ended with status -9", True),  # as for want of memory
+        ("import os; os.kill(os.getpid(), 11)", "ended with status -11", False),
+        ("raise SystemExit('Myelin')", "ended with status 1: Myelin", False),
+        ("print('nothing')", "ended with status 0", False),
     ],
 )
-def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: str) -> None:
-    with pytest.raises(EdgevoiceError, match=reason):
+def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: str, passing: bool) -> None:
+    with pytest.raises(EdgevoiceError, match=reason) as caught:
         prepare.in_process(tmp_path, tmp_path, child(script))
+    assert caught.value.passing == passing
 
 
 def test_a_builder_that_says_nothing_is_wrong_went_well(tmp_path: Path) -> None:

@@ -11,19 +11,15 @@ import pytest
 from runtime.trt.test_say import ROOT, SITE
 from serve.conftest import named
 from serve.running import content, running, until
-from standin.cudart import Cudart
 from standin.gpu import Gpu
-from standin.trt import Tensorrt
 
 from edgevoice import Voice, bundle
 from edgevoice.deploy.layout import short
 from edgevoice.deploy.local import deploy
-from edgevoice.errors import EdgevoiceError
 from edgevoice.options import Wish
-from edgevoice.runtime.engines import cuda, room
-from edgevoice.runtime.engines.cuda.python import CudaPython
+from edgevoice.runtime.engines import room
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.engines.tensorrt import library, prepare, timing
+from edgevoice.runtime.engines.tensorrt import prepare, timing
 from edgevoice.serve import client, releases
 from edgevoice.serve.protocol import Words
 from targets import load, memory
@@ -53,46 +49,26 @@ def test_a_service_begins_anew_and_stays_on_the_gpu(gpu_bundle: Path, tmp_path: 
         assert b"".join(speech)
 
 
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gpu:
-    """A machine with a card, on which engines are built in this process and are faster than the CPU."""
-    gpu = Gpu(integrated=False)
-    trt, bound = Tensorrt(gpu), CudaPython(Cudart(gpu))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cuda, "probe", lambda: "")
-    monkeypatch.setattr(cuda, "load", lambda: bound)
-    monkeypatch.setattr(library, "load", lambda: trt)
-    monkeypatch.setattr(timing, "median", lambda engine, _: float(isinstance(engine, OnnxEngine)))
-
-    def build(made: Path, folder: Path) -> None:
-        error = prepare.main([str(made), str(folder)], lambda: (trt, bound))
-        if error:
-            raise EdgevoiceError(error)
-
-    monkeypatch.setattr(prepare, "in_process", build)
-    return gpu
-
-
 def beside(path: Path, wish: Wish = "") -> list[room.Room]:
     return room.beside(bundle.read(path), wish)
 
 
 def test_what_it_needs_is_what_was_read_when_its_engines_were_built(
-    gpu_bundle: Path, device: Gpu, monkeypatch: pytest.MonkeyPatch
+    gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (by_cpu,) = beside(gpu_bundle)  # nothing is known of this card yet
     assert not by_cpu.gpu
-    card = load("rtx_4060_laptop")
-    monkeypatch.setattr(prepare, "device", lambda: card)
+    profile = load("rtx_4060_laptop")
+    monkeypatch.setattr(prepare, "device", lambda: profile)
     (planned,) = beside(gpu_bundle)
     assert planned.gpu
     assert planned.needs > 100 * MEBI  # with a builder's own libraries
-    monkeypatch.setattr(prepare, "device", lambda: replace(card, budget_bytes=MEBI))
+    monkeypatch.setattr(prepare, "device", lambda: replace(profile, budget_bytes=MEBI))
     assert not beside(gpu_bundle)[0].gpu  # it will not be built
 
 
 def test_stages_by_onnx_runtime_need_the_host_s_memory(
-    gpu_bundle: Path, device: Gpu, monkeypatch: pytest.MonkeyPatch
+    gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "read", lambda *_: memory.Memory(1 << 33, 1 << 32))
     slow_encoder = bundle.read(gpu_bundle).manifest.stages["encoder"].arena_bytes
@@ -102,26 +78,26 @@ def test_stages_by_onnx_runtime_need_the_host_s_memory(
 
     monkeypatch.setattr(timing, "median", median)
     Voice.load(gpu_bundle, 1)
-    card, host = beside(gpu_bundle)
-    assert (card.gpu, host.gpu) == (True, False)
+    gpu, host = beside(gpu_bundle)
+    assert (gpu.gpu, host.gpu) == (True, False)
     assert host.free == 1 << 32
     assert host.needs >= slow_encoder
-    device.integrated = True
+    card.integrated = True
     (both,) = beside(gpu_bundle)
-    assert both.needs == card.needs + host.needs
+    assert both.needs == gpu.needs + host.needs
 
 
 @pytest.mark.parametrize("wish", ["", "tensorrt"])
 def test_memory_that_lacks_only_when_it_is_loaded_begins_anew_too(
-    wish: Wish, gpu_bundle: Path, device: Gpu, monkeypatch: pytest.MonkeyPatch
+    wish: Wish, gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speaks = Voice.load(gpu_bundle, 1)
     assert "TensorRT" in speaks.engines
     assert releases.again(gpu_bundle, 1, wish).voice.remark == ""
-    device.fail_allocation = 0
+    card.fail_allocation = 0
     with pytest.raises(releases.Anew, match="MemoryAllocation"):
         releases.again(gpu_bundle, 1, wish)
-    device.total = device.used + MEBI
+    card.total = card.used + MEBI
     with pytest.raises(releases.Anew, match=r"two voices need .* more of the GPU's memory"):
         releases.again(gpu_bundle, 1, wish)
     again = releases.again(gpu_bundle, 1, "onnxruntime").voice

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgevoice.bundle import sync_folder
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import Passing
 from edgevoice.runtime.engines.cuda import Device
 from edgevoice.runtime.engines.tensorrt.build import Built
 from edgevoice.runtime.engines.tensorrt.library import Module
@@ -131,7 +131,7 @@ class Cache:
             sync_folder(self.folder)
         except OSError as error:
             new.unlink(missing_ok=True)
-            raise EdgevoiceError(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
+            raise Passing(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
 
     def _read(self, name: str) -> bytes:
         try:
@@ -146,7 +146,7 @@ class Cache:
             _make(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise EdgevoiceError(f"cannot keep engines in {self.folder}: {error.strerror}") from None
+            raise Passing(f"cannot keep engines in {self.folder}: {error.strerror}") from None
         try:
             _wait(descriptor, self.folder, patience)
             for left in self.folder.glob(".*.new"):
@@ -181,7 +181,7 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise EdgevoiceError(
+                raise Passing(
                     f"another process builds engines in {folder} and does not end: look for it, or wait"
                 ) from None
             time.sleep(POLL_SECONDS)

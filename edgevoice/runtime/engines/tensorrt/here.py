@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from edgevoice.bundle import Bundle
 from edgevoice.deploy.layout import Folder, is_deployed
@@ -67,27 +70,53 @@ def find(bundle: Bundle, wish: Wish) -> Here:
     return Here(bundle, trt, cuda, Cache(home(bundle.path)), machine(trt, cuda.device()))
 
 
-def built(here: Here, wish: Wish, note: Note, again: bool) -> Record:
-    """The record, made now if there is none; ``again``: or if a file had failed, perhaps for memory that is
-    there now.
+def loaded(here: Here, wish: Wish, note: Note) -> tuple[Record, dict[str, TensorRtEngine]]:
+    """The record and the engines of the stages that TensorRT runs; what is not on disk as it was built is
+    built anew first, in the builder's process."""
+    found = built(here, wish, note)
+    try:
+        return found, here.load(found)
+    except prepare.Damaged:
+        if found.passing:
+            raise  # it was built in vain, and is again when that is due
+        found = built(here, wish, note, anew=True)
+        return found, here.load(found)
 
-    A failure is remembered: else every start of a program would try for minutes before it speaks.
+
+def built(here: Here, wish: Wish, note: Note, again: bool = False, anew: bool = False) -> Record:
+    """The record, made now if there is none, or where what stood in the way may have passed; ``again``: or if
+    anything had failed; ``anew``: in any case.
+
+    What fails for good is remembered: else every start of a program would try for minutes before it speaks.
+    What may pass is tried again, ever less often, and until then goes on with what there is.
     """
-    cache, found = here.cache, here.recorded()
-    if found is None or (again and found.faulty):
+    found = here.recorded()
+    if found is None or anew or found.due(time.time()) or (again and found.faulty):
         note(f"engines for {here.machine.gpu} are built and timed, once; that takes minutes")
-        try:
-            prepare.in_process(here.bundle.path, cache.folder)
-        except EdgevoiceError as error:
-            orders = prepare.orders(here.bundle, here.machine)
-            record.refuse(cache, here.bundle.id, here.machine, orders, str(error))
-            raise
-        found = here.recorded()
-    if found is None:
-        raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
-    if found.refusal:
-        raise EdgevoiceError(f"{found.refusal} (a deploy tries again, or remove {cache.folder})")
+        found = _build(here, found)
+    if not found.stages:
+        later = found.later or f"by a deploy, or remove {here.cache.folder}"
+        raise EdgevoiceError(f"{found.passing or found.refusal} (tried again {later})")
     missing = found.lacking
     if missing and (wish == "tensorrt" or len(missing) == len(STAGES)):
-        raise EdgevoiceError("; ".join(missing))
+        raise EdgevoiceError(found.lacks)
+    return found
+
+
+def _build(here: Here, before: Record | None) -> Record:
+    """The record as it is after a build, which may have failed."""
+    cache, known = here.cache, (here.bundle.id, here.machine, prepare.orders(here.bundle, here.machine))
+    try:
+        prepare.in_process(here.bundle.path, cache.folder)
+    except EdgevoiceError as error:
+        if not error.passing:
+            return record.refuse(cache, *known, str(error))
+        return record.put_off(cache, before or record.empty(*known), here.machine, str(error), time.time())
+    found = here.recorded()
+    if found is None:
+        raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
+    if found.passing:
+        tried = before or record.empty(*known)
+        counted = msgspec.structs.replace(found, tries=tried.tries)
+        return record.put_off(cache, counted, here.machine, found.passing, time.time())
     return found

@@ -16,7 +16,7 @@ import msgspec
 
 from edgevoice import budget, bundle
 from edgevoice.bundle import Bundle
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
 from edgevoice.runtime import choice
 from edgevoice.runtime.engines import Array, Engine
@@ -37,6 +37,10 @@ WORKSPACE_BYTES = 256 << 20
 
 LIMIT_SECONDS = 3600.0
 NAME = "edgevoice.runtime.engines.tensorrt.prepare"
+
+
+class Damaged(Passing):
+    """An engine on disk is not the one that was built."""
 
 
 def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
@@ -106,7 +110,8 @@ def check_memory(made: Bundle, cuda: Cuda) -> int:
         return 0
     planned = budget.of(made.manifest, target, free_memory(cuda, target))
     if not planned.fits:
-        raise EdgevoiceError(f"the voice does not fit this device: {planned.refusal()}")
+        kind = Passing if planned.total_bytes <= planned.budget_bytes else EdgevoiceError
+        raise kind(f"the voice does not fit this device: {planned.refusal()}")
     return planned.total_bytes - planned.row("runtime").bytes
 
 
@@ -149,7 +154,8 @@ def prepare(
         stages[stage] = record.choose(rows, timing.steps(windows[stage]))
     facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
     taken = _taken(made, stages, trt, cuda, cache, here, free)
-    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here))
+    passing = "; ".join(c.words for row in stages.values() for c in row.candidates if c.passing)
+    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here), passing=passing)
     check_taken(made, found)
     record.write(cache, found, here)
     return found
@@ -158,13 +164,20 @@ def prepare(
 def load_chosen(
     made: Bundle, found: Mapping[StageName, Choice], trt: Module, cuda: Cuda, cache: Cache, here: Machine
 ) -> dict[str, engines.TensorRtEngine]:
-    """The engines of the stages that TensorRT runs, with their shared memory."""
+    """The engines of the stages that TensorRT runs, with their shared memory. Raises `Damaged` where one of
+    them is not on disk as it was built; nothing is built here."""
     plans: dict[str, engines.Plan] = {}
     for stage, row in found.items():
         if row.engine == "tensorrt":
             variant = next(v for v in made.manifest.stages[stage].variants if v.file == row.file)
-            lengths = shapes.of(made.manifest)[stage]
-            plans[stage] = engines.Plan(plan(made, variant, stage, trt, cache, here), lengths)
+            wanted = signature(made, variant, stage, here)
+            data = cache.find(wanted)
+            if data is None:
+                raise Damaged(
+                    f"the engine {cache.folder / wanted.file} was cut, changed, or may be another user's: "
+                    f"remove {cache.folder}, which only its owner should be able to write to"
+                )
+            plans[stage] = engines.Plan(data, wanted.lengths)
     return engines.load(trt, cuda, plans) if plans else {}
 
 
@@ -178,6 +191,7 @@ def _on_gpu(
     feeds: Feeds,
     reference: Sequence[Array],
 ) -> Candidate:
+    passing = False
     try:
         data = plan(made, variant, stage, trt, cache, machine(trt, cuda.device()))
         lengths = shapes.of(made.manifest)[stage]
@@ -187,8 +201,8 @@ def _on_gpu(
     except EdgevoiceError as error:
         if getattr(error, "lost", False):
             raise
-        fault, took = str(error), None
-    return Candidate("tensorrt", variant.precision, variant.file, took, fault)
+        fault, took, passing = str(error), None, error.passing
+    return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing)
 
 
 def _taken(
@@ -208,29 +222,36 @@ def _taken(
 
 
 def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> None:
-    """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended."""
+    """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended;
+    `Passing` where that may be gone at the next try."""
     arguments = ("-m", NAME, str(made), str(folder), str(os.getpid()))
     try:
-        error = str(child.answer(*arguments, seconds=LIMIT_SECONDS, python=python).get("error", ""))
+        answer = child.answer(*arguments, seconds=LIMIT_SECONDS, python=python)
     except child.Failed as failed:
-        raise EdgevoiceError(f"engines were not built: {failed}") from None
-    if error:
-        raise EdgevoiceError(error)
+        kind = Passing if failed.cut else EdgevoiceError
+        raise kind(f"engines were not built: {failed}") from None
+    if answer.get("error"):
+        raise (Passing if answer.get("passing") else EdgevoiceError)(str(answer["error"]))
 
 
-def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None) -> str:
-    """The error, empty if all went well."""
+def main(
+    arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None
+) -> dict[str, str | bool]:
+    """The ``error``, empty if all went well, and whether it is ``passing``."""
     from edgevoice.runtime.windows import heard
 
     made = bundle.read(arguments[0], verify=False)
+    building = False
     try:
         trt, cuda = (find or _find)()
         on_cpu, windows = heard(made)
         usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
+        building = True
         prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
     except EdgevoiceError as error:
-        return str(error)
-    return ""
+        # Before that it was nothing of TensorRT's: a phonemizer that is not installed, for one.
+        return {"error": str(error), "passing": error.passing or not building}
+    return {"error": ""}
 
 
 def _usual(given: Sequence[Feeds], lengths: shapes.Lengths) -> Feeds:
@@ -248,4 +269,4 @@ def _find() -> tuple[Module, Cuda]:
 
 if __name__ == "__main__":
     child.end_with_parent(int(sys.argv[3]))
-    print(f"\n{json.dumps({'error': main(sys.argv[1:3])})}", flush=True)
+    print(f"\n{json.dumps(main(sys.argv[1:3]))}", flush=True)
