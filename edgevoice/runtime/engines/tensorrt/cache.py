@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgevoice.bundle import sync_folder
 from edgevoice.errors import Passing
@@ -155,16 +156,23 @@ class Cache:
         finally:
             os.close(descriptor)
 
-    def prune(self, releases: set[str], onnx: set[str]) -> None:
+    def prune(self, releases: set[str], onnx: set[str], here: Machine | None) -> None:
         """Remove engines of files whose SHA-256 is not in ``onnx``, and records of other bundles than
-        ``releases``, by the first 16 digits of their ids. It waits for nobody: see `locked`."""
+        ``releases``, by the first 16 digits of their ids; and all that was made for another machine than
+        ``here``, as by a former TensorRT, where it is known. It waits for nobody: see `locked`."""
         with self.locked(patience=0.0):
             for plan in self.folder.glob("*.plan"):
-                if _onnx_of(plan) not in onnx:
+                signature = _signature_of(plan)
+                foreign = here is not None and signature.get("machine") != asdict(here)
+                if signature.get("onnx") not in onnx or foreign:
                     plan.unlink(missing_ok=True)
             for record in self.folder.glob("*.json"):
-                if record.name.split(".")[0] not in releases:
+                release, key = record.name.split(".")[:2]
+                if release not in releases or (here is not None and key != here.key):
                     record.unlink(missing_ok=True)
+            for timings in self.folder.glob("timings.*"):
+                if here is not None and timings.name != f"timings.{here.key}":
+                    timings.unlink(missing_ok=True)
 
 
 def _make(folder: Path) -> None:
@@ -187,13 +195,13 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _onnx_of(plan: Path) -> str:
-    """Of the file that an engine was built from; empty for what is no engine."""
+def _signature_of(plan: Path) -> dict[str, Any]:
+    """What an engine was built from and for; empty for what is no engine."""
     try:
         with open(plan, "rb") as stream:
-            return str(json.loads(stream.readline(1 << 16))["signature"]["onnx"])
+            return dict(json.loads(stream.readline(1 << 16))["signature"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return {}
 
 
 def _head(wanted: Signature, plan: bytes) -> bytes:
