@@ -113,15 +113,17 @@ def _by_provider(bundle: Bundle, threads: int, reason: str) -> Selected | None:
     there = providers.available()
     if not there or cudas.probe():
         return None
+    from edgevoice.runtime.engines.tensorrt import shapes
     from edgevoice.runtime.engines.tensorrt.here import home
     from edgevoice.runtime.engines.tensorrt.timing import median
     from edgevoice.runtime.windows import heard
 
     try:
         on_cpu, windows = heard(bundle, threads)
+        cache, lengths = home(bundle.path), shapes.of(bundle.manifest)
         engines = {
             stage: providers.ProviderEngine(
-                bundle.file(bundle.variant(stage).file), there, windows[stage], home(bundle.path)
+                bundle.file(bundle.variant(stage).file), there, windows[stage], cache, lengths[stage].all
             )
             for stage in STAGES
         }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from edgevoice import Voice
+from edgevoice import Voice, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import cuda, providers
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.engines.tensorrt import timing
+from edgevoice.runtime.engines.tensorrt import shapes, timing
+from edgevoice.runtime.engines.tensorrt.build import Steps
 
 
 @pytest.fixture
@@ -35,6 +37,44 @@ def test_the_search_is_heuristic_and_engines_are_kept(tmp_path: Path) -> None:
         "trt_fp16_enable": "0",
         "trt_engine_cache_enable": "0",
     }
+
+
+def test_tensorrt_is_told_every_length_that_may_come(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest = bundle.read(tiny_bundle).manifest
+    lengths = shapes.of(manifest)
+    found = providers.profile_of(tiny_bundle / "vocoder.fp32.onnx", lengths["vocoder"].all)
+    wide, often = lengths["vocoder"].most, lengths["vocoder"].fixed[0][1]
+    count = channels(tiny_bundle / "vocoder.fp32.onnx")
+    assert found == {
+        "trt_profile_min_shapes": f"latents:1x{count}x1",
+        "trt_profile_opt_shapes": f"latents:1x{count}x{often}",
+        "trt_profile_max_shapes": f"latents:1x{count}x{wide}",
+    }
+    encoder = providers.profile_of(tiny_bundle / "encoder.fp32.onnx", lengths["encoder"].all)
+    assert "phonemes:1x800" in encoder["trt_profile_max_shapes"].split(",")
+    told = dict(providers.options([providers.TENSORRT], tmp_path, found))[providers.TENSORRT]
+    assert told.items() >= found.items()
+
+
+def test_a_graph_that_tensorrt_takes_in_parts_is_built_without_them(
+    vocoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses a profile that lacks the parts' own inputs."""
+    begun: list[bool] = []
+    plain = providers._session
+
+    def session(path: Path, chosen: Any, settings: Any) -> Any:
+        if chosen == [providers.CPU]:
+            return plain(path, chosen, settings)
+        begun.append("trt_profile_min_shapes" in dict(chosen)[providers.TENSORRT])
+        if begun[-1]:
+            raise EdgevoiceError("user needs to provide all the dynamic shape inputs with profiles")
+        return plain(path, [providers.CPU], settings)
+
+    monkeypatch.setattr(providers, "_session", session)
+    engine = providers.ProviderEngine(vocoder, [providers.TENSORRT], steps=Steps(1, 8, 32))
+    assert begun == [True, False]
+    assert engine.inputs == ("latents",)
 
 
 def test_nodes_are_counted_where_they_ran_and_the_sound_is_the_same(vocoder: Path) -> None:
