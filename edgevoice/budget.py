@@ -69,12 +69,14 @@ def measured(
     taken_bytes: int,
     arena_bytes: int,
     buffer_bytes: int,
+    context_bytes: int | None = 0,
 ) -> Plan:
     """The plan with what was read on the device in place of the estimates.
 
     ``files``: those of the stages that TensorRT runs; ``taken_bytes``: by how much the free memory fell, of
-    which the shared arena and the buffers are known; what the weights do not explain is the runtime. Stages
-    that ONNX Runtime runs count where the GPU has no memory of its own.
+    which the shared arena and the buffers are known; what the weights do not explain is the runtime's, beside
+    ``context_bytes`` that it had before: None if that is not known, and then an estimate stands for it.
+    Stages that ONNX Runtime runs count where the GPU has no memory of its own.
     """
     costs = []
     for name, file in files.items():
@@ -86,7 +88,10 @@ def measured(
     if target.shared_memory:
         rest = [name for name in STAGES if name not in files]
         costs += [_cost(name, manifest.stages[name].speaks, manifest, True) for name in rest]
-    return plan(costs, target, runtime_bytes=max(0, taken_bytes - parts))
+    rest_bytes = max(0, taken_bytes - parts)
+    if context_bytes is None:
+        return plan(costs, target)
+    return plan(costs, target, runtime_bytes=rest_bytes + context_bytes)
 
 
 def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:

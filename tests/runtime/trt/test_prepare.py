@@ -29,6 +29,7 @@ from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.select import Guarded, Spare
 from edgevoice.runtime.engines.tensorrt import here, prepare, record, timing
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.prepare import context_bytes
 from edgevoice.runtime.engines.tensorrt.record import Candidate
 from edgevoice.runtime.synthesis import Stages
 from targets import load
@@ -68,7 +69,8 @@ def windows(made: Bundle, on_cpu: Mapping[Any, Engine]) -> dict[Any, Mapping[str
 
 
 @pytest.fixture
-def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu) -> Device:
+def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> Device:
+    monkeypatch.setattr(prepare, "context_bytes", lambda _: 7)  # another process has no part in this GPU
     return Device(tiny_bundle, tmp_path / "engines", gpu)
 
 
@@ -192,6 +194,14 @@ def test_what_was_read_replaces_the_plan(device: Device, monkeypatch: pytest.Mon
     assert {row.mark for row in read.rows} == {"reading"}
     assert read.row("arena").bytes == taken.arena
     assert read.row("buffers").bytes == taken.block
+    assert taken.context == 7
+    files = found.engines
+    beside = budget.measured(device.made.manifest, target, files, 300 << 20, taken.arena, taken.block, 7)
+    assert beside.total_bytes == (300 << 20) + 7
+    unknown = budget.measured(
+        device.made.manifest, target, found.engines, 300 << 20, taken.arena, taken.block, None
+    )
+    assert unknown.row("runtime").mark == "estimate"
     monkeypatch.setattr(prepare, "device", lambda: replace(target, budget_bytes=2 << 20))
     too_much = msgspec.structs.replace(found, memory=msgspec.structs.replace(taken, taken=300 << 20))
     with pytest.raises(EdgevoiceError, match=r"the engines do not fit this device: .*runtime"):
@@ -217,6 +227,13 @@ def test_a_stage_without_a_file_for_tensorrt_runs_by_onnx_runtime(
     assert sorted(device.load(found)) == ["acoustic", "vocoder"]
     with pytest.raises(EdgevoiceError, match="no file of the stage encoder that TensorRT reads"):
         here.find(device.made, "tensorrt")
+
+
+def test_the_context_is_what_another_process_finds_less(device: Device) -> None:
+    free = device.cuda.memory()[0]
+    assert context_bytes(device.cuda, ("-c", f"print({free} - 300)")) == 300
+    assert context_bytes(device.cuda, ("-c", f"print({free} + 300)")) == 0
+    assert context_bytes(device.cuda, ("-c", "raise SystemExit('no device')")) is None
 
 
 def test_files_that_are_built() -> None:

@@ -37,6 +37,7 @@ WORKSPACE_BYTES = 256 << 20
 
 LIMIT_SECONDS = 3600.0
 NAME = "edgevoice.runtime.engines.tensorrt.prepare"
+CONTEXT, CONTEXT_SECONDS = "edgevoice.runtime.engines.tensorrt.context", 120.0
 
 
 class Damaged(Passing):
@@ -120,7 +121,9 @@ def check_taken(made: Bundle, found: Record) -> None:
     target, taken = device(), found.memory
     if target is None or taken is None:
         return
-    read = budget.measured(made.manifest, target, found.engines, taken.taken, taken.arena, taken.block)
+    read = budget.measured(
+        made.manifest, target, found.engines, taken.taken, taken.arena, taken.block, taken.context
+    )
     if not read.fits:
         raise EdgevoiceError(f"the engines do not fit this device: {read.refusal()}")
 
@@ -218,7 +221,21 @@ def _taken(
     if not loaded:
         return None
     shared = next(iter(loaded.values())).shared
-    return Memory(max(0, free - cuda.memory()[0]), shared.arena_bytes, shared.block_bytes)
+    after = cuda.memory()[0]
+    context = context_bytes(cuda)
+    return Memory(max(0, free - after), shared.arena_bytes, shared.block_bytes, context)
+
+
+def context_bytes(cuda: Cuda, arguments: Sequence[str] = ("-m", CONTEXT)) -> int | None:
+    """What a process takes of the device before it has any engine: by how much less another one finds free.
+
+    A process cannot read that of itself, as the question makes the context. None where it cannot be read.
+    """
+    free = cuda.memory()[0]
+    try:
+        return max(0, free - child.number(*arguments, seconds=CONTEXT_SECONDS))
+    except child.Failed:
+        return None
 
 
 def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> None:

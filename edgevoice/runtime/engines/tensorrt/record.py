@@ -57,11 +57,13 @@ class Choice(_Strict, frozen=True):
 
 class Memory(_Strict, frozen=True):
     """Bytes, read on the device: by how much its free memory fell while the chosen engines were loaded
-    (libraries, context, weights, arena and all), the shared arena, the block of inputs and outputs."""
+    (weights, kernels, arena and all), the shared arena, the block of inputs and outputs, and what a process's
+    context and libraries take before that; None where that could not be read."""
 
     taken: int
     arena: int
     block: int
+    context: int | None = None
 
 
 class Record(_Strict, frozen=True):
