@@ -78,7 +78,7 @@ def measured(
     ``context_bytes`` that it had before: None if that is not known, and then an estimate stands for it.
     Stages that ONNX Runtime runs count where the GPU has no memory of its own.
     """
-    costs = []
+    costs: list[StageCost] = []
     for name, file in files.items():
         variant = next(v for v in manifest.stages[name].variants if v.file == file)
         buffers = 0 if costs else buffer_bytes  # one block of buffers for all: counted once
