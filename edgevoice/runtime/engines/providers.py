@@ -21,6 +21,7 @@ import onnxruntime as ort
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import Array
 from edgevoice.runtime.engines.cuda import CudaError
+from edgevoice.runtime.engines.onnx import set_threads
 from edgevoice.runtime.engines.tensorrt.build import Steps
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
@@ -118,7 +119,7 @@ class ProviderEngine:
 def _settings() -> ort.SessionOptions:
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    set_threads(settings, 1)
     return settings
 
 

@@ -15,6 +15,7 @@ from standin.voice import make_plans
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.manifest import STAGES, Variant
+from edgevoice.runtime import voice
 from edgevoice.runtime.engines import cuda
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -75,5 +76,6 @@ def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gpu:
             raise (Passing if said["passing"] else EdgevoiceError)(said["error"])
 
     monkeypatch.setattr(prepare, "in_process", build)
+    monkeypatch.setattr(voice, "share_pool", lambda _: None)  # other tests have pools of their own
     monkeypatch.setattr(prepare, "context_bytes", lambda _: 7)  # another process has no part in this GPU
     return gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,21 @@ def test_nodes_are_counted_where_they_ran_and_the_sound_is_the_same(vocoder: Pat
     np.testing.assert_allclose(
         engine.run(windows[0])[0], OnnxEngine(vocoder, 1).run(windows[0])[0], rtol=0, atol=1e-6
     )
+
+
+def test_a_program_with_one_pool_for_all_has_them_too(vocoder: Path) -> None:
+    """As `edgevoice serve` has: ONNX Runtime refuses sessions with a pool of their own there."""
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from edgevoice.runtime.engines import onnx, providers\n"
+        "onnx.share_pool(1)\n"
+        "print(providers.ProviderEngine(Path(sys.argv[1]), [providers.CPU]).inputs)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(vocoder)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.stdout == "('latents',)\n", done.stderr
 
 
 def test_a_profile_s_events_are_counted_once_a_node() -> None:
