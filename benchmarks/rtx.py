@@ -22,6 +22,7 @@ from edgevoice import budget, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, StageName, Variant
 from edgevoice.progress import track
+from edgevoice.runtime import choice
 from edgevoice.runtime.engines.tensorrt import shapes
 from edgevoice.runtime.engines.tensorrt.build import Order
 from targets.profile import all_targets
@@ -63,8 +64,7 @@ def rows(
     todo = [
         (stage, variant, capability)
         for stage in stages
-        for variant in found.manifest.stages[stage].variants
-        if variant.engine in ("any", "tensorrt")
+        for variant in choice.for_tensorrt(found.manifest, stage)
         for capability in capabilities
     ]
     for stage, variant, capability in track(todo, "builds", len(todo)):

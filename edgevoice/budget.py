@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
+from edgevoice.runtime import choice
 from targets import Plan, StageCost, Target, plan
 
 FLOAT_BYTES = 4
 _READ = frozenset({"weights", "arena", "buffers"})
 
 
-def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -> Plan:
-    """The plan of the bundle's files on ``target``."""
+def of(
+    manifest: Manifest,
+    target: Target,
+    available_bytes: int | None = None,
+    stages: Sequence[StageName] = STAGES,
+) -> Plan:
+    """The plan of the bundle's files on ``target``, or of some ``stages`` of them."""
     return plan(
-        _costs(manifest, target, {name: pick(name, manifest, target) for name in STAGES}),
+        _costs(manifest, target, {name: pick(name, manifest, target) for name in stages}),
         target,
         available_bytes=available_bytes,
         alternatives=_alternatives(manifest, target),
@@ -24,8 +30,11 @@ def of(manifest: Manifest, target: Target, available_bytes: int | None = None) -
 
 
 def _costs(manifest: Manifest, target: Target, files: dict[StageName, Variant]) -> list[StageCost]:
-    on_cpu = target.engine == "onnxruntime"
-    return [_cost(name, variant, manifest, on_cpu) for name, variant in files.items()]
+    by_ort = target.engine == "onnxruntime"
+    return [
+        _cost(name, variant, manifest, by_ort or variant.engine == "onnxruntime")
+        for name, variant in files.items()
+    ]
 
 
 def _alternatives(manifest: Manifest, target: Target) -> dict[str, list[StageCost]]:
@@ -36,8 +45,8 @@ def _alternatives(manifest: Manifest, target: Target) -> dict[str, list[StageCos
         others = {
             name: variant
             for name in STAGES
-            for variant in manifest.stages[name].variants
-            if variant.precision == precision and variant.engine in ("any", target.engine)
+            for variant in choice.for_tensorrt(manifest, name)
+            if variant.precision == precision
         }
         if any(files[name] != variant for name, variant in others.items()):
             found[f"the bundle's {precision.upper()} files"] = _costs(manifest, target, {**files, **others})
@@ -60,32 +69,42 @@ def measured(
     taken_bytes: int,
     arena_bytes: int,
     buffer_bytes: int,
+    context_bytes: int | None = 0,
 ) -> Plan:
     """The plan with what was read on the device in place of the estimates.
 
-    ``files``: those that were loaded; ``taken_bytes``: by how much the free memory fell, of which the shared
-    arena and the buffers are known; what the weights do not explain is the runtime.
+    ``files``: those of the stages that TensorRT runs; ``taken_bytes``: by how much the free memory fell, of
+    which the shared arena and the buffers are known; what the weights do not explain is the runtime's, beside
+    ``context_bytes`` that it had before: None if that is not known, and then an estimate stands for it.
+    Stages that ONNX Runtime runs count where the GPU has no memory of its own.
     """
-    costs = []
-    for name in STAGES:
-        variant = next(v for v in manifest.stages[name].variants if v.file == files[name])
-        shared = name == STAGES[-1]  # one arena and one block of buffers for all: counted once
-        weights = manifest.files[variant.file].bytes
-        buffers = buffer_bytes if shared else 0
-        costs.append(StageCost(name, variant.precision, weights, arena_bytes, buffers, _READ))
+    costs: list[StageCost] = []
+    for name, file in files.items():
+        variant = next(v for v in manifest.stages[name].variants if v.file == file)
+        buffers = 0 if costs else buffer_bytes  # one block of buffers for all: counted once
+        weights = manifest.files[file].bytes
+        costs.append(StageCost(name, variant.precision, weights, arena_bytes, buffers, _READ, "tensorrt"))
     parts = sum(cost.weights_bytes for cost in costs) + arena_bytes + buffer_bytes
-    return plan(costs, target, runtime_bytes=max(0, taken_bytes - parts))
+    if target.shared_memory:
+        rest = [name for name in STAGES if name not in files]
+        costs += [_cost(name, manifest.stages[name].speaks, manifest, True) for name in rest]
+    rest_bytes = max(0, taken_bytes - parts)
+    if context_bytes is None:
+        return plan(costs, target)
+    return plan(costs, target, runtime_bytes=rest_bytes + context_bytes)
 
 
 def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:
     """The file that counts: ONNX Runtime's choice, or the target's best precision that TensorRT reads.
 
-    Raises `EdgevoiceError` where the bundle holds no file of the stage that the target's engine reads.
+    Raises `EdgevoiceError` where TensorRT reads none of the stage, and the bundle was not made for it.
     """
     stage = manifest.stages[name]
     if target.engine == "onnxruntime":
         return stage.speaks
-    readable = [variant for variant in stage.variants if variant.engine in ("any", target.engine)]
+    readable = choice.for_tensorrt(manifest, name)
+    if not readable and choice.for_gpu(manifest):
+        return stage.speaks
     if not readable:
         raise EdgevoiceError(
             f"{target.name} runs TensorRT, and this bundle, made for {manifest.provenance.target}, has no "
@@ -96,16 +115,18 @@ def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:
     return min(readable, key=lambda variant: order.index(variant.precision))
 
 
-def _cost(name: StageName, variant: Variant, manifest: Manifest, readable: bool) -> StageCost:
+def _cost(name: StageName, variant: Variant, manifest: Manifest, by_ort: bool) -> StageCost:
+    """``by_ort``: by ONNX Runtime."""
     stage = manifest.stages[name]
     return StageCost(
         name,
         variant.precision,
         weights_bytes=manifest.files[variant.file].bytes,
-        arena_bytes=stage.arena_bytes if readable or not variant.arena_bytes else variant.arena_bytes,
+        arena_bytes=stage.arena_bytes if by_ort or not variant.arena_bytes else variant.arena_bytes,
         buffer_bytes=_buffers(name, manifest),
         # The arena was read with ONNX Runtime: for another engine it is an estimate.
-        read=frozenset({"weights", "arena"} if stage.arena_bytes and readable else {"weights"}),
+        read=frozenset({"weights", "arena"} if stage.arena_bytes and by_ort else {"weights"}),
+        engine="onnxruntime" if by_ort else "tensorrt",
     )
 
 

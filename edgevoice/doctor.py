@@ -107,7 +107,8 @@ def _usable_tensorrt() -> str:
 
 
 def _board(machine: host.Host) -> list[Check]:
-    """What decides how fast it speaks today, and changes while it runs."""
+    """What decides how fast it speaks today, and changes while it runs. A plain PC has no board to tell of
+    what its system does not: only what is known of it is said."""
     state = board.read(jetson=machine.is_jetson, card=bool(machine.cards))
     checks = []
     if machine.is_jetson:
@@ -119,6 +120,8 @@ def _board(machine: host.Host) -> list[Check]:
     mend = "more cooling, or a smaller power mode" if state.limits else ""
     checks.append(Check("throttling", "absent" if state.limits else _known(state.limits_text()),
                         state.limits_text(), mend))  # fmt: skip
+    if not (machine.is_jetson or machine.cards):
+        checks = [check for check in checks if not check.detail.endswith(board.UNKNOWN)]
     return [*checks, *(Check("card", "ok", _card(card)) for card in state.cards)]
 
 

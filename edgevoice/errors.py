@@ -4,6 +4,15 @@
 class EdgevoiceError(Exception):
     """Carries one clear line for the user; the command line prints it and exits with status 2."""
 
+    passing = False
+    """Whether what stands in the way may be gone at the next try: memory, time, a lock, a full disk."""
+
+
+class Passing(EdgevoiceError):
+    """What may be gone at the next try."""
+
+    passing = True
+
 
 class NothingToSay(EdgevoiceError):
     """The text has no word in it."""

@@ -14,7 +14,12 @@ from typing import Any
 
 
 class Failed(Exception):
-    """One line that says how the process failed."""
+    """One line that says how the process failed. ``cut``: it was stopped or killed, by no fault of its own
+    perhaps: for its time, or for the memory that others needed."""
+
+    def __init__(self, message: str, cut: bool = False) -> None:
+        super().__init__(message)
+        self.cut = cut
 
 
 def number(*arguments: str, seconds: float) -> int:
@@ -46,7 +51,8 @@ def answer(*arguments: str, seconds: float, python: Sequence[str] = ()) -> dict[
         found = None
     if not isinstance(found, dict):
         last = _last_line(done)
-        raise Failed(f"the process ended with status {done.returncode}{f': {last}' if last else ''}")
+        message = f"the process ended with status {done.returncode}{f': {last}' if last else ''}"
+        raise Failed(message, cut=-done.returncode in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
     return found
 
 
@@ -72,7 +78,7 @@ def _run(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Failed(f"the process did not end within {seconds:g} s") from None
+        raise Failed(f"the process did not end within {seconds:g} s", cut=True) from None
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:

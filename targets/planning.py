@@ -24,7 +24,7 @@ class StageCost:
     """Bytes of one stage: its weights, its working memory at the largest chunk, its input and output buffers.
 
     `read` names the parts ("weights", "arena", "buffers") that were read from a file or a built engine; the
-    others are estimates.
+    others are estimates. Stages of one `engine` share an arena.
     """
 
     name: str
@@ -33,6 +33,7 @@ class StageCost:
     arena_bytes: int
     buffer_bytes: int
     read: frozenset[str] = frozenset()
+    engine: str = ""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -128,16 +129,20 @@ def _mark(stages: Sequence[StageCost], part: str) -> str:
 
 
 def part_rows(stages: Sequence[StageCost]) -> tuple[Row, Row, Row]:
-    """Weights (sum), the shared arena (largest stage), buffers (sum)."""
-    largest = max(stages, key=lambda stage: stage.arena_bytes)
+    """Weights (sum), the shared arena (largest stage, of each engine), buffers (sum)."""
+    engines = dict.fromkeys(stage.engine for stage in stages)
+    largest = [max((s for s in stages if s.engine == e), key=lambda s: s.arena_bytes) for e in engines]
+    names = " and ".join(stage.name for stage in largest)
     count = f"{len(stages)} stage" + ("s" if len(stages) > 1 else "")
     return (
         Row("weights", sum(s.weights_bytes for s in stages), _mark(stages, "weights"), f"sum of {count}"),
         Row(
             "arena",
-            largest.arena_bytes,
+            sum(stage.arena_bytes for stage in largest),
             _mark(stages, "arena"),
-            f"shared, as large as the largest stage ({largest.name})",
+            f"shared, as large as the largest stage ({names})"
+            if len(largest) == 1
+            else f"one an engine, as large as its largest stage ({names})",
         ),
         Row("buffers", sum(s.buffer_bytes for s in stages), _mark(stages, "buffers"), f"sum of {count}"),
     )

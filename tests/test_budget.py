@@ -65,6 +65,28 @@ def test_a_bundle_without_a_file_for_the_target_s_engine_says_how_to_make_one(ma
         budget.of(found, ORIN)
 
 
+def test_a_stage_for_onnx_runtime_alone_does_not_keep_tensorrt_from_the_others(manifest: Manifest) -> None:
+    found = with_files(manifest, CPU_INT8, chosen=CPU_INT8)
+    acoustic = found.stages["acoustic"]
+    half = Variant("acoustic.fp16.onnx", "fp16", "tensorrt", arena_bytes=5 << 20)
+    acoustic = msgspec.structs.replace(acoustic, variants=[*acoustic.variants, half])
+    vocoder = msgspec.structs.replace(found.stages["vocoder"], arena_bytes=7 << 20)
+    found = msgspec.structs.replace(
+        found,
+        stages={**found.stages, "acoustic": acoustic, "vocoder": vocoder},
+        files={**found.files, half.file: File("", 1000)},
+    )
+    plan = budget.of(found, ORIN)
+    assert [cost.engine for cost in plan.stages] == ["tensorrt", "tensorrt", "onnxruntime"]
+    assert budget.pick("vocoder", found, ORIN) == CPU_INT8
+    assert plan.row("arena").bytes == (5 << 20) + (7 << 20)  # each engine has its own
+    files = {"acoustic": half.file}
+    read = budget.measured(found, ORIN, files, 50 << 20, 5 << 20, 1 << 20)
+    assert read.total_bytes > (57 << 20)  # an Orin's memory is the host's too
+    card = targets.load("rtx_4060_laptop")
+    assert budget.measured(found, card, files, 50 << 20, 5 << 20, 1 << 20).total_bytes == 50 << 20
+
+
 def test_the_plan_on_a_cpu_is_no_less_than_what_a_speaking_process_takes(tiny_bundle: Path) -> None:
     peak = bench._worker(tiny_bundle, 1, 0)["peak_mib"] * (1 << 20)
     assert peak <= budget.of(bundle.read(tiny_bundle).manifest, CPU).total_bytes <= 1.5 * peak

@@ -11,7 +11,10 @@ from compress.teachers import kokoro_files
 from compress.teachers.base import Teacher
 from edgevoice.errors import EdgevoiceError
 
-KINDS = f"a Piper voice, NAME.onnx with NAME.onnx.json beside it, or {kokoro_files.PACKAGED}"
+KINDS = (
+    "a Piper voice (NAME.onnx with NAME.onnx.json beside it), a Kokoro voice's folder, or "
+    f"{kokoro_files.PACKAGED!r}, the packaged one"
+)
 
 
 def read(path: str | Path) -> StagedVoice:
@@ -58,7 +61,7 @@ def _found(file: Path) -> Path:
     if file.is_dir():
         file = _only_voice(file)
     if not file.exists():
-        raise EdgevoiceError(f"{file} does not exist: name a voice, {KINDS}")
+        raise EdgevoiceError(f"{file} does not exist: name {KINDS}")
     if file.suffix != ".onnx":
         raise EdgevoiceError(f"{file} is no voice that edgevoice reads: name {KINDS}")
     return file

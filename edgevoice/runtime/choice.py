@@ -1,8 +1,9 @@
-"""Which engine runs which of a bundle's files here, in words."""
+"""Which engine runs which of a bundle's files: the rule, and what is said of it."""
 
 from __future__ import annotations
 
-from edgevoice.manifest import STAGES, Manifest
+from edgevoice.manifest import STAGES, Manifest, StageName, Variant
+from edgevoice.options import Wish
 
 
 def engines(manifest: Manifest) -> str:
@@ -14,6 +15,22 @@ def engines(manifest: Manifest) -> str:
 def for_gpu(manifest: Manifest) -> bool:
     """Whether the bundle holds files that were made for TensorRT."""
     return any(v.engine == "tensorrt" for stage in manifest.stages.values() for v in stage.variants)
+
+
+def for_tensorrt(manifest: Manifest, stage: StageName) -> list[Variant]:
+    """The stage's files that TensorRT reads. Where there is none, ONNX Runtime runs the stage, and TensorRT
+    the others of a bundle that was made for it."""
+    return [v for v in manifest.stages[stage].variants if v.engine in ("any", "tensorrt")]
+
+
+def without_tensorrt(manifest: Manifest) -> list[StageName]:
+    """The stages that have no such file."""
+    return [stage for stage in STAGES if not for_tensorrt(manifest, stage)]
+
+
+def tries_gpu(manifest: Manifest, wish: Wish) -> bool:
+    """Whether the GPU is looked for: where it is asked for, and for a bundle that was made for one."""
+    return wish == "tensorrt" or (not wish and for_gpu(manifest))
 
 
 def fallback(manifest: Manifest, reason: str) -> str:

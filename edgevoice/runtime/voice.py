@@ -86,6 +86,11 @@ class Voice:
         return self._selected.remark if self._selected else ""
 
     @property
+    def no_room(self) -> bool:
+        """Whether it speaks on the CPU because the GPU had no memory for it when it was loaded."""
+        return bool(self._selected and self._selected.no_room)
+
+    @property
     def speakers(self) -> list[str]:
         table = self.bundle.manifest.voice.speakers
         return list(table.names) if table else []

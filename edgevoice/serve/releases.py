@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgevoice import budget, bundle
+from edgevoice import bundle
 from edgevoice.deploy.layout import (
     Folder,
     checked,
@@ -24,7 +24,6 @@ from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import install, launcher
 from edgevoice.options import Wish
-from targets import load, memory
 
 if TYPE_CHECKING:
     from edgevoice.runtime.voice import Voice
@@ -69,16 +68,14 @@ def start(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
 def again(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
     """Load what is current now, beside the voice that speaks. Raises `Anew` where that is impossible."""
     if not is_deployed(path):
-        _check_room(path)
-        return Loaded(_load(path, threads, engine), _release_of(path))
+        return Loaded(_load_beside(path, threads, engine), _release_of(path))
     folder = open_folder(path)
     name = current_name(folder)
     if name is None:
         raise EdgevoiceError(f"{path} has no release any more: run `edgevoice deploy BUNDLE {path}`")
     place = _whole(folder, name)
     _check_runtime(folder)
-    _check_room(place)
-    return Loaded(_load(place, threads, engine), name)
+    return Loaded(_load_beside(place, threads, engine), name)
 
 
 def _check_runtime(folder: Folder) -> None:
@@ -125,15 +122,20 @@ def _load(path: Path, threads: int | None, engine: Wish) -> Voice:
     return Voice.load(path, threads, own_process=True, engine=engine)
 
 
-def _check_room(path: Path) -> None:
-    """A voice needs its weights, its arena and its buffers; the libraries are there already."""
-    made = budget.of(bundle.read(path, verify=False).manifest, load("cpu"))
-    free = memory.read()
-    needs = made.total_bytes - made.row("runtime").bytes
-    if made.total_bytes > free.total:
-        raise EdgevoiceError(
-            f"the release needs {megabytes(made.total_bytes)}, and the service may use "
-            f"{megabytes(free.total)}: raise the limit, or deploy a smaller voice"
-        )
-    if needs > free.available:
-        raise Anew(f"two voices need {megabytes(needs)} more and {megabytes(free.available)} are free")
+def _load_beside(path: Path, threads: int | None, engine: Wish) -> Voice:
+    """Load it while another voice speaks. Raises `Anew` where there is no memory for both, planned or found:
+    a voice for the GPU must not end on the CPU for the other's sake."""
+    from edgevoice.runtime.engines import room
+
+    for there in room.beside(bundle.read(path, verify=False), engine):
+        if not there.enough:
+            of_what = " of the GPU's memory" if there.gpu else ""
+            needs, free = megabytes(there.needs), megabytes(there.free)
+            raise Anew(f"two voices need {needs} more{of_what} and {free} are free")
+    try:
+        voice = _load(path, threads, engine)
+    except room.NoRoom as error:
+        raise Anew(str(error)) from None
+    if voice.no_room:
+        raise Anew(f"two voices do not fit: {voice.remark}")
+    return voice

@@ -204,7 +204,9 @@ class Service:
         return f"speaks with release {self._loaded.release}"
 
     def _but(self) -> str:
-        return f" ({self._loaded.problem})" if self._loaded.problem else ""
+        """For the log: why it is not the current release, or not the engine that it was made for."""
+        notes = "; ".join(filter(None, [self._loaded.problem, self._loaded.voice.remark]))
+        return f" ({notes})" if notes else ""
 
     def _is_on_trial(self) -> bool:
         """Whether what speaks is on trial by a deploy that lives; `releases.start` saw to others."""

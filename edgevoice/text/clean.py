@@ -13,6 +13,10 @@ _ELEMENTS = (
 )
 _ATTRIBUTE = r"""\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
 _TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:{_ATTRIBUTE})*\s*/?>|<\?xml(?:{_ATTRIBUTE})*\s*\?>")
+# Those that end no word, within one: "un<emphasis>believ</emphasis>able" is one word. Elsewhere each is a
+# space, as what stands on its sides need not have been written with one.
+_INLINE = rf"</?(?:prosody|emphasis|phoneme|say-as|mark|lang|sub)(?:{_ATTRIBUTE})*\s*/?>"
+_WITHIN = re.compile(rf"(?<=[^\W\d_]|['’])(?:{_INLINE})+(?=['’]?[^\W\d_])")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
 # What Python makes of bytes that are no UTF-8: in standard input, and in an argument.
 _BROKEN = re.compile("[\ufffd\udc80-\udcff]")
@@ -33,8 +37,9 @@ _NOT_SPOKEN = frozenset("ˈˌːˑ")
 def clean(text: str, note: Callable[[str], None] | None = None) -> str:
     """``text`` in NFC without what cannot be said; ``note`` is told once a kind what was skipped."""
     note = note or (lambda _: None)
+    text, within = _WITHIN.subn("", text)
     text, tags = _TAG.subn(" ", text)
-    if tags:
+    if tags or within:
         for name, char in _ENTITIES.items():
             text = text.replace(name, char)
         note("skipped SSML tags, which this version does not follow: the text between them is spoken")

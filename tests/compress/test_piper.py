@@ -90,7 +90,7 @@ def test_a_folder_with_one_voice_is_that_voice(copy: Path) -> None:
 
 
 def test_what_is_not_there_or_of_another_kind_says_what_to_name(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(tmp_path / "none.onnx")
+    assert "does not exist: name a Piper voice (NAME.onnx with" in refusal(tmp_path / "none.onnx")
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     assert "no voice that edgevoice reads" in refusal(tmp_path / "a.wav")
     assert "holds 0 .onnx files" in refusal(tmp_path)

@@ -9,9 +9,9 @@ from edgevoice import Voice, bench, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.engines import cuda
-from edgevoice.runtime.engines.select import home
 from edgevoice.runtime.engines.tensorrt import library, prepare, record
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.here import home
 
 MEBI = 1 << 20
 
@@ -39,7 +39,9 @@ def main(folder: Path) -> None:
         print(f"| {name} sentence, first sound | {figures['first_sound'].median:.1f} ms |")
         print(f"| {name} sentence, real-time factor | {figures['rtf'].median:.4f} |")
     if found.memory:
-        print(f"| memory taken on the GPU | {found.memory.taken / MEBI:.0f} MiB |")
+        print(f"| memory that the engines take on the GPU | {found.memory.taken / MEBI:.0f} MiB |")
+        if found.memory.context is not None:
+            print(f"| memory of context and libraries | {found.memory.context / MEBI:.0f} MiB |")
         print(f"| of it the shared arena | {found.memory.arena / MEBI:.1f} MiB |")
         print(f"| planned before (without the runtime) | {found.plan_bytes / MEBI:.0f} MiB |")
     print(f"| peak of the process | {report.peak_mib.median:.0f} MiB |")

@@ -15,9 +15,10 @@ import pytest
 from edgevoice import Voice, bundle
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.engines import cuda
-from edgevoice.runtime.engines.select import Guarded, home
+from edgevoice.runtime.engines.select import Guarded
 from edgevoice.runtime.engines.tensorrt import library, prepare, shapes
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.here import home
 
 LACKING = cuda.probe() or ("" if importlib.util.find_spec("tensorrt") else "TensorRT is not installed")
 

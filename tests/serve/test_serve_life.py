@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from edgevoice.serve import client, place, releases
 from edgevoice.serve.protocol import Words
 from edgevoice.serve.service import Settings
 from edgevoice.serve.service import serve as serve_here
+from targets import memory
 
 SHORT = "Hello there. How are you?"
 LONG = "This is a sentence that goes on. " * 400
@@ -201,7 +203,7 @@ def loading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def load(path: Path, threads: int | None, engine: str) -> Any:
         loaded.append(path.name)
-        return None
+        return SimpleNamespace(no_room=False)
 
     monkeypatch.setattr(releases, "_load", load)
     return loaded
@@ -237,8 +239,8 @@ def test_the_room_for_a_second_voice_is_judged_by_the_plan(
         (900, 0, "two voices need"),
         (20, 20, "raise the limit, or deploy a smaller voice"),
     ):
-        free = releases.memory.Memory(total * mebi, available * mebi)
-        monkeypatch.setattr(releases.memory, "read", lambda free=free: free)
+        free = memory.Memory(total * mebi, available * mebi)
+        monkeypatch.setattr(memory, "read", lambda free=free: free)
         if error:
             with pytest.raises(EdgevoiceError, match=error):
                 releases.again(root, None)

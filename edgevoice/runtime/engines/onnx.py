@@ -53,11 +53,17 @@ def _options(threads: int) -> ort.SessionOptions:
     options.enable_mem_pattern = False
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
+    set_threads(options, threads)
+    if _pool is None:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def set_threads(options: ort.SessionOptions, threads: int) -> None:
+    """A pool of its own for the session, unless this process has one for all: others are refused then."""
     options.use_per_session_threads = _pool is None
     if _pool is None:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,8 @@
 """ONNX Runtime on a GPU, for boards that have its CUDA or TensorRT provider and no TensorRT for this Python.
 
-Three traps are set right: cuDNN's search tries every algorithm for each new length (30 s became 0.15 s with
-its heuristic in others' reports), a length's first run is slow, and nodes that a provider does not take run
-on the CPU without a word.
+Four traps are set right: cuDNN's search tries every algorithm for each new length (30 s became 0.15 s with
+its heuristic in others' reports), a length's first run is slow, nodes that a provider does not take run on
+the CPU without a word, and TensorRT's builds an engine anew for each length outside those that it has seen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import onnxruntime as ort
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import Array
 from edgevoice.runtime.engines.cuda import CudaError
+from edgevoice.runtime.engines.onnx import set_threads
+from edgevoice.runtime.engines.tensorrt.build import Steps
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
 WORDS = {CUDA: "CUDA", TENSORRT: "TensorRT", CPU: "the CPU"}
@@ -32,8 +34,11 @@ def available() -> list[str]:
     return [provider for provider in (TENSORRT, CUDA) if provider in there]
 
 
-def options(providers: Sequence[str], cache: Path | None) -> list[tuple[str, dict[str, str]]]:
-    """The providers with what each is told; ``cache``: the folder for engines that TensorRT's builds."""
+def options(
+    providers: Sequence[str], cache: Path | None, profile: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, str]]]:
+    """The providers with what each is told; ``cache``: the folder for engines that TensorRT's builds;
+    ``profile``: the lengths that it builds them for (`profile_of`)."""
     told: dict[str, dict[str, str]] = {
         CUDA: {
             "cudnn_conv_algo_search": "HEURISTIC",
@@ -45,14 +50,30 @@ def options(providers: Sequence[str], cache: Path | None) -> list[tuple[str, dic
     }
     if cache:
         told[TENSORRT] |= {"trt_engine_cache_path": str(cache), "trt_timing_cache_enable": "1"}
+    told[TENSORRT] |= profile or {}
     return [(provider, told.get(provider, {})) for provider in providers]
+
+
+def profile_of(path: Path, steps: Steps) -> dict[str, str]:
+    """The options that have TensorRT's provider build the graph once for all ``steps``."""
+    told = {}
+    inputs = _session(path, [CPU], _settings()).get_inputs()
+    for kind, length in (("min", steps.least), ("opt", steps.best), ("max", steps.most)):
+        rows = [f"{node.name}:{'x'.join(_sizes(node.shape, length))}" for node in inputs]
+        told[f"trt_profile_{kind}_shapes"] = ",".join(rows)
+    return told
+
+
+def _sizes(shape: Sequence[int | str | None], length: int) -> list[str]:
+    """Free axes are the time axis alone."""
+    return [str(size if isinstance(size, int) else length) for size in shape]
 
 
 class ProviderEngine:
     """One stage by ONNX Runtime's providers, the best first; the CPU takes what they do not.
 
     ``placement``: nodes by provider, counted in the first warm-up. ``windows``: feeds of each length that
-    will come often; all are run once. `run` raises `CudaError`.
+    will come often; all are run once. ``steps``: all lengths that may come. `run` raises `CudaError`.
     """
 
     def __init__(
@@ -61,13 +82,22 @@ class ProviderEngine:
         providers: Sequence[str],
         windows: Sequence[Mapping[str, Array]] = (),
         cache: Path | None = None,
+        steps: Steps | None = None,
     ) -> None:
         self._path = path
-        chosen = options([*providers, CPU] if CPU not in providers else providers, cache)
-        self.placement: dict[str, int] = {}
-        if windows:
-            self.placement = _placement(path, chosen, windows[0])
-        self._session = _session(path, chosen, _settings())
+        chosen = [*providers, CPU] if CPU not in providers else [*providers]
+        profile = profile_of(path, steps) if steps and TENSORRT in chosen else {}
+        try:
+            self._begin(options(chosen, cache, profile), windows)
+        except EdgevoiceError:
+            # A graph that it takes in parts needs the lengths of each part's inputs, which only it knows.
+            if not profile:
+                raise
+            self._begin(options(chosen, cache), windows)
+
+    def _begin(self, chosen: Any, windows: Sequence[Mapping[str, Array]]) -> None:
+        self.placement: dict[str, int] = _placement(self._path, chosen, windows[0]) if windows else {}
+        self._session = _session(self._path, chosen, _settings())
         self.inputs = tuple(node.name for node in self._session.get_inputs())
         for feeds in windows:
             self.run({name: feeds[name] for name in self.inputs})
@@ -89,7 +119,7 @@ class ProviderEngine:
 def _settings() -> ort.SessionOptions:
     settings = ort.SessionOptions()
     settings.log_severity_level = 4
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    set_threads(settings, 1)
     return settings
 
 

@@ -13,9 +13,14 @@ from standin.trt import Tensorrt
 from standin.voice import make_plans
 
 from edgevoice import bundle
+from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.manifest import STAGES, Variant
+from edgevoice.runtime import voice
+from edgevoice.runtime.engines import cuda
 from edgevoice.runtime.engines.cuda.python import CudaPython
+from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.tensorrt import engine as engines
+from edgevoice.runtime.engines.tensorrt import library, prepare, timing
 from edgevoice.runtime.synthesis import Stages
 
 
@@ -52,3 +57,25 @@ def gpu_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
         stages[stage] = msgspec.structs.replace(row, variants=variants)
     manifest = msgspec.structs.replace(made.manifest, stages=stages)
     return bundle.write(tmp_path / "voice", manifest, sources).path
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gpu:
+    """A machine with a card, on which engines are built in this process and are faster than the CPU."""
+    gpu = Gpu(integrated=False)
+    trt, bound = Tensorrt(gpu), CudaPython(Cudart(gpu))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cuda, "probe", lambda: "")
+    monkeypatch.setattr(cuda, "load", lambda: bound)
+    monkeypatch.setattr(library, "load", lambda: trt)
+    monkeypatch.setattr(timing, "median", lambda engine, _: float(isinstance(engine, OnnxEngine)))
+
+    def build(made: Path, folder: Path) -> None:
+        said = prepare.main([str(made), str(folder)], lambda: (trt, bound))
+        if said["error"]:
+            raise (Passing if said["passing"] else EdgevoiceError)(said["error"])
+
+    monkeypatch.setattr(prepare, "in_process", build)
+    monkeypatch.setattr(voice, "share_pool", lambda _: None)  # other tests have pools of their own
+    monkeypatch.setattr(prepare, "context_bytes", lambda _: 7)  # another process has no part in this GPU
+    return gpu

@@ -187,7 +187,20 @@ def test_engines_of_no_release_are_removed(cache: Cache) -> None:
     cache.get(other, Builder())
     for name in ("aa", "bb"):
         cache.write(f"{name}.key.json", b"{}")
-    cache.prune({"aa"}, {WANTED.onnx})
+    cache.prune({"aa"}, {WANTED.onnx}, None)
     assert [path.name for path in cache.folder.glob("*.json")] == ["aa.key.json"]
     assert cache.find(WANTED) is not None
     assert cache.find(other) is None
+
+
+def test_engines_of_a_former_tensorrt_are_removed(cache: Cache) -> None:
+    now = replace(HERE, tensorrt="tensorrt 10.16.1", jetpack="38.2")
+    for wanted in (WANTED, replace(WANTED, machine=now)):
+        cache.get(wanted, Builder())
+        cache.write(f"aa.{wanted.machine.key}.json", b"{}")
+    cache.prune({"aa"}, {WANTED.onnx}, None)
+    assert len(list(cache.folder.iterdir())) == 7  # where it is not known what is here, nothing goes
+    cache.prune({"aa"}, {WANTED.onnx}, now)
+    assert {path.name for path in cache.folder.iterdir()} == {
+        ".lock", replace(WANTED, machine=now).file, f"aa.{now.key}.json", f"timings.{now.key}"
+    }  # fmt: skip

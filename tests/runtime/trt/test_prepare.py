@@ -27,8 +27,9 @@ from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.select import Guarded, Spare
-from edgevoice.runtime.engines.tensorrt import prepare, record, timing
+from edgevoice.runtime.engines.tensorrt import here, prepare, record, timing
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
+from edgevoice.runtime.engines.tensorrt.prepare import context_bytes
 from edgevoice.runtime.engines.tensorrt.record import Candidate
 from edgevoice.runtime.synthesis import Stages
 from targets import load
@@ -68,7 +69,8 @@ def windows(made: Bundle, on_cpu: Mapping[Any, Engine]) -> dict[Any, Mapping[str
 
 
 @pytest.fixture
-def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu) -> Device:
+def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> Device:
+    monkeypatch.setattr(prepare, "context_bytes", lambda _: 7)  # another process has no part in this GPU
     return Device(tiny_bundle, tmp_path / "engines", gpu)
 
 
@@ -187,15 +189,51 @@ def test_what_was_read_replaces_the_plan(device: Device, monkeypatch: pytest.Mon
     assert found.memory is not None
     taken = found.memory
     target = load("orin_nano_8gb")
-    read = budget.measured(device.made.manifest, target, found.files, 300 << 20, taken.arena, taken.block)
+    read = budget.measured(device.made.manifest, target, found.engines, 300 << 20, taken.arena, taken.block)
     assert read.total_bytes == 300 << 20
     assert {row.mark for row in read.rows} == {"reading"}
     assert read.row("arena").bytes == taken.arena
     assert read.row("buffers").bytes == taken.block
+    assert taken.context == 7
+    files = found.engines
+    beside = budget.measured(device.made.manifest, target, files, 300 << 20, taken.arena, taken.block, 7)
+    assert beside.total_bytes == (300 << 20) + 7
+    unknown = budget.measured(
+        device.made.manifest, target, found.engines, 300 << 20, taken.arena, taken.block, None
+    )
+    assert unknown.row("runtime").mark == "estimate"
     monkeypatch.setattr(prepare, "device", lambda: replace(target, budget_bytes=2 << 20))
     too_much = msgspec.structs.replace(found, memory=msgspec.structs.replace(taken, taken=300 << 20))
     with pytest.raises(EdgevoiceError, match=r"the engines do not fit this device: .*runtime"):
         prepare.check_taken(device.made, too_much)
+
+
+def test_a_stage_without_a_file_for_tensorrt_runs_by_onnx_runtime(
+    gpu_bundle: Path, tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bundle.read(gpu_bundle)
+    encoder = made.manifest.stages["encoder"]
+    only = [msgspec.structs.replace(encoder.speaks, engine="onnxruntime")]
+    stages = {**made.manifest.stages, "encoder": msgspec.structs.replace(encoder, variants=only)}
+    manifest = msgspec.structs.replace(made.manifest, stages=stages)
+    path = bundle.write(tmp_path / "mixed", manifest, {name: made.file(name) for name in made.manifest.files})
+    fast_gpu(monkeypatch)
+    monkeypatch.setattr(prepare, "device", lambda: load("orin_nano_8gb"))
+    device = Device(path.path, tmp_path / "engines", gpu)
+    found = device.prepare()
+    assert [found.stages[stage].engine for stage in STAGES] == ["onnxruntime", "tensorrt", "tensorrt"]
+    assert found.lacking == ["encoder: TensorRT reads none of its files"]
+    assert not found.faulty
+    assert sorted(device.load(found)) == ["acoustic", "vocoder"]
+    with pytest.raises(EdgevoiceError, match="no file of the stage encoder that TensorRT reads"):
+        here.find(device.made, "tensorrt")
+
+
+def test_the_context_is_what_another_process_finds_less(device: Device) -> None:
+    free = device.cuda.memory()[0]
+    assert context_bytes(device.cuda, ("-c", f"print({free} - 300)")) == 300
+    assert context_bytes(device.cuda, ("-c", f"print({free} + 300)")) == 0
+    assert context_bytes(device.cuda, ("-c", "raise SystemExit('no device')")) is None
 
 
 def test_files_that_are_built() -> None:
@@ -258,17 +296,20 @@ def child(script: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("script", "reason"),
+    ("script", "reason", "passing"),
     [
-        ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$"),
-        ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
-        ("raise SystemExit('Myelin')", "ended with status 1: Myelin"),
-        ("print('nothing')", "ended with status 0"),
+        ("print('chatter'); print('{\"error\": \"no GPU\"}')", "^no GPU$", False),
+        ('print(\'{"error": "no room", "passing": true}\')', "^no room$", True),
+        ("import os; os.kill(os.getpid(), 9)", "ended with status -9", True),  # as for want of memory
+        ("import os; os.kill(os.getpid(), 11)", "ended with status -11", False),
+        ("raise SystemExit('Myelin')", "ended with status 1: Myelin", False),
+        ("print('nothing')", "ended with status 0", False),
     ],
 )
-def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: str) -> None:
-    with pytest.raises(EdgevoiceError, match=reason):
+def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: str, passing: bool) -> None:
+    with pytest.raises(EdgevoiceError, match=reason) as caught:
         prepare.in_process(tmp_path, tmp_path, child(script))
+    assert caught.value.passing == passing
 
 
 def test_a_builder_that_says_nothing_is_wrong_went_well(tmp_path: Path) -> None:

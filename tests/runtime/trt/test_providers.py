@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from edgevoice import Voice
+from edgevoice import Voice, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines import cuda, providers
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.engines.tensorrt import timing
+from edgevoice.runtime.engines.tensorrt import shapes, timing
+from edgevoice.runtime.engines.tensorrt.build import Steps
 
 
 @pytest.fixture
@@ -37,6 +40,44 @@ def test_the_search_is_heuristic_and_engines_are_kept(tmp_path: Path) -> None:
     }
 
 
+def test_tensorrt_is_told_every_length_that_may_come(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest = bundle.read(tiny_bundle).manifest
+    lengths = shapes.of(manifest)
+    found = providers.profile_of(tiny_bundle / "vocoder.fp32.onnx", lengths["vocoder"].all)
+    wide, often = lengths["vocoder"].most, lengths["vocoder"].fixed[0][1]
+    count = channels(tiny_bundle / "vocoder.fp32.onnx")
+    assert found == {
+        "trt_profile_min_shapes": f"latents:1x{count}x1",
+        "trt_profile_opt_shapes": f"latents:1x{count}x{often}",
+        "trt_profile_max_shapes": f"latents:1x{count}x{wide}",
+    }
+    encoder = providers.profile_of(tiny_bundle / "encoder.fp32.onnx", lengths["encoder"].all)
+    assert "phonemes:1x800" in encoder["trt_profile_max_shapes"].split(",")
+    told = dict(providers.options([providers.TENSORRT], tmp_path, found))[providers.TENSORRT]
+    assert told.items() >= found.items()
+
+
+def test_a_graph_that_tensorrt_takes_in_parts_is_built_without_them(
+    vocoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses a profile that lacks the parts' own inputs."""
+    begun: list[bool] = []
+    plain = providers._session
+
+    def session(path: Path, chosen: Any, settings: Any) -> Any:
+        if chosen == [providers.CPU]:
+            return plain(path, chosen, settings)
+        begun.append("trt_profile_min_shapes" in dict(chosen)[providers.TENSORRT])
+        if begun[-1]:
+            raise EdgevoiceError("user needs to provide all the dynamic shape inputs with profiles")
+        return plain(path, [providers.CPU], settings)
+
+    monkeypatch.setattr(providers, "_session", session)
+    engine = providers.ProviderEngine(vocoder, [providers.TENSORRT], steps=Steps(1, 8, 32))
+    assert begun == [True, False]
+    assert engine.inputs == ("latents",)
+
+
 def test_nodes_are_counted_where_they_ran_and_the_sound_is_the_same(vocoder: Path) -> None:
     draws = np.random.default_rng(0).standard_normal((1, channels(vocoder), 24)).astype(np.float32)
     windows = [{"latents": draws}, {"latents": draws[:, :, :8]}]
@@ -46,6 +87,21 @@ def test_nodes_are_counted_where_they_ran_and_the_sound_is_the_same(vocoder: Pat
     np.testing.assert_allclose(
         engine.run(windows[0])[0], OnnxEngine(vocoder, 1).run(windows[0])[0], rtol=0, atol=1e-6
     )
+
+
+def test_a_program_with_one_pool_for_all_has_them_too(vocoder: Path) -> None:
+    """As `edgevoice serve` has: ONNX Runtime refuses sessions with a pool of their own there."""
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from edgevoice.runtime.engines import onnx, providers\n"
+        "onnx.share_pool(1)\n"
+        "print(providers.ProviderEngine(Path(sys.argv[1]), [providers.CPU]).inputs)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(vocoder)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.stdout == "('latents',)\n", done.stderr
 
 
 def test_a_profile_s_events_are_counted_once_a_node() -> None:

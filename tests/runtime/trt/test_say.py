@@ -108,7 +108,7 @@ def test_a_builder_that_dies_is_remembered_until_a_deploy(gpu_bundle: Path, tmp_
     said = run("say", TEXT, "--voice", root, "-o", out, cache=cache, gpu=dies)
     assert said.returncode == 0, said.stderr
     assert "are built and timed" not in said.stderr
-    assert "ended with status 9 (a deploy tries again, or remove" in said.stderr
+    assert "ended with status 9 (tried again by a deploy, or remove" in said.stderr
     again = run("deploy", gpu_bundle, root, "--require", "tensorrt", cache=cache, gpu={})
     assert again.returncode == 0, again.stderr
     assert len(list((root / "engines").glob("*.plan"))) == 3

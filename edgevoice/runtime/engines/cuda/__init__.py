@@ -28,6 +28,7 @@ class CudaError(EdgevoiceError):
     def __init__(self, message: str, memory: bool = False, lost: bool = False) -> None:
         super().__init__(message)
         self.memory, self.lost = memory, lost
+        self.passing = memory or lost
 
 
 @dataclass(frozen=True)

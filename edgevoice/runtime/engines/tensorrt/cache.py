@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgevoice.bundle import sync_folder
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import Passing
 from edgevoice.runtime.engines.cuda import Device
 from edgevoice.runtime.engines.tensorrt.build import Built
 from edgevoice.runtime.engines.tensorrt.library import Module
@@ -131,7 +132,7 @@ class Cache:
             sync_folder(self.folder)
         except OSError as error:
             new.unlink(missing_ok=True)
-            raise EdgevoiceError(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
+            raise Passing(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
 
     def _read(self, name: str) -> bytes:
         try:
@@ -146,7 +147,7 @@ class Cache:
             _make(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise EdgevoiceError(f"cannot keep engines in {self.folder}: {error.strerror}") from None
+            raise Passing(f"cannot keep engines in {self.folder}: {error.strerror}") from None
         try:
             _wait(descriptor, self.folder, patience)
             for left in self.folder.glob(".*.new"):
@@ -155,16 +156,23 @@ class Cache:
         finally:
             os.close(descriptor)
 
-    def prune(self, releases: set[str], onnx: set[str]) -> None:
+    def prune(self, releases: set[str], onnx: set[str], here: Machine | None) -> None:
         """Remove engines of files whose SHA-256 is not in ``onnx``, and records of other bundles than
-        ``releases``, by the first 16 digits of their ids. It waits for nobody: see `locked`."""
+        ``releases``, by the first 16 digits of their ids; and all that was made for another machine than
+        ``here``, as by a former TensorRT, where it is known. It waits for nobody: see `locked`."""
         with self.locked(patience=0.0):
             for plan in self.folder.glob("*.plan"):
-                if _onnx_of(plan) not in onnx:
+                signature = _signature_of(plan)
+                foreign = here is not None and signature.get("machine") != asdict(here)
+                if signature.get("onnx") not in onnx or foreign:
                     plan.unlink(missing_ok=True)
             for record in self.folder.glob("*.json"):
-                if record.name.split(".")[0] not in releases:
+                release, key = record.name.split(".")[:2]
+                if release not in releases or (here is not None and key != here.key):
                     record.unlink(missing_ok=True)
+            for timings in self.folder.glob("timings.*"):
+                if here is not None and timings.name != f"timings.{here.key}":
+                    timings.unlink(missing_ok=True)
 
 
 def _make(folder: Path) -> None:
@@ -181,19 +189,19 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise EdgevoiceError(
+                raise Passing(
                     f"another process builds engines in {folder} and does not end: look for it, or wait"
                 ) from None
             time.sleep(POLL_SECONDS)
 
 
-def _onnx_of(plan: Path) -> str:
-    """Of the file that an engine was built from; empty for what is no engine."""
+def _signature_of(plan: Path) -> dict[str, Any]:
+    """What an engine was built from and for; empty for what is no engine."""
     try:
         with open(plan, "rb") as stream:
-            return str(json.loads(stream.readline(1 << 16))["signature"]["onnx"])
+            return dict(json.loads(stream.readline(1 << 16))["signature"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return {}
 
 
 def _head(wanted: Signature, plan: bytes) -> bytes:

@@ -83,7 +83,7 @@ class TensorRtEngine:
         with library.recorded() as record:
             self._trt_engine = runtime.deserialize_cuda_engine(plan.data)
             if self._trt_engine is None:
-                raise EdgevoiceError(f"TensorRT does not load the {stage}'s engine: {record.reason()}")
+                raise _refusal(f"does not load the {stage}'s engine", record)
         self.arena_bytes = int(self._trt_engine.device_memory_size_v2)
         self.weights_bytes = len(plan.data)
         self._free = self._lane(len(plan.lengths.profiles) - 1)
@@ -133,7 +133,7 @@ class TensorRtEngine:
         with library.recorded() as record:
             context = self._trt_engine.create_execution_context(strategy)
             if context is None:
-                raise EdgevoiceError(f"TensorRT makes no context for the {self._stage}: {record.reason()}")
+                raise _refusal(f"makes no context for the {self._stage}", record)
         stream = self.shared.stream
         if profile and not context.set_optimization_profile_async(profile, stream.handle):
             raise EdgevoiceError(f"the {self._stage}'s engine lacks profile {profile}: build it again")
@@ -212,7 +212,8 @@ class TensorRtEngine:
                 self._copy(shared.cuda.upload, slot, slot.at(length), up=True)
         with library.recorded() as record:
             if not lane.context.execute_async_v3(shared.stream.handle):
-                raise CudaError(f"TensorRT does not run the {self._stage}: {record.reason()}")
+                message = f"TensorRT does not run the {self._stage}: {record.reason()}"
+                raise CudaError(message, record.no_memory)
         if not shared.unified:
             for slot, shape in lane.outputs:
                 self._copy(shared.cuda.download, slot, shape, up=False)
@@ -257,6 +258,11 @@ class TensorRtEngine:
 
     def _read(self, slot: _Slot, shape: tuple[int, ...]) -> Float:
         return np.array(self._view(slot, shape), np.float32)
+
+
+def _refusal(does: str, record: library.Record) -> EdgevoiceError:
+    message = f"TensorRT {does}: {record.reason()}"
+    return CudaError(message, memory=True) if record.no_memory else EdgevoiceError(message)
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

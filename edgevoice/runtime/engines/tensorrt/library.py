@@ -22,6 +22,7 @@ OLDEST, NEWEST_MAJOR = (10, 3), 11
 KEPT_LINES = 20_000
 """Of a log: one engine's layers are some thousand lines."""
 
+NO_MEMORY = re.compile(r"out ?of ?memory|memory ?allocation", re.IGNORECASE)
 HARMLESS = ("cudaError 35", "CUDA driver version is insufficient")
 """What a build without a driver logs beside the fault itself."""
 
@@ -64,6 +65,12 @@ class Record:
 
     def __init__(self) -> None:
         self.lines: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
+
+    @property
+    def no_memory(self) -> bool:
+        """Whether the device ran out of memory; TensorRT says it only in its log."""
+        text = "".join(text for severity, text in self.lines if "ERROR" in severity)
+        return bool(NO_MEMORY.search(text))
 
     def reason(self, otherwise: str = "it gives no reason") -> str:
         """Its first error, in one line."""

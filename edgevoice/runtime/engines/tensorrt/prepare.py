@@ -16,8 +16,9 @@ import msgspec
 
 from edgevoice import budget, bundle
 from edgevoice.bundle import Bundle
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
+from edgevoice.runtime import choice
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines import cuda as cudas
 from edgevoice.runtime.engines.cuda import Cuda
@@ -36,11 +37,16 @@ WORKSPACE_BYTES = 256 << 20
 
 LIMIT_SECONDS = 3600.0
 NAME = "edgevoice.runtime.engines.tensorrt.prepare"
+CONTEXT, CONTEXT_SECONDS = "edgevoice.runtime.engines.tensorrt.context", 120.0
+
+
+class Damaged(Passing):
+    """An engine on disk is not the one that was built."""
 
 
 def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
     """The stage's files that TensorRT reads, those worth building: FP32 only where there is no other."""
-    found = [v for v in manifest.stages[stage].variants if v.engine in ("any", "tensorrt")]
+    found = choice.for_tensorrt(manifest, stage)
     narrow = [variant for variant in found if variant.precision != "fp32"]
     return sorted(narrow or found, key=lambda variant: PRECISIONS.index(variant.precision))
 
@@ -90,18 +96,23 @@ def plan(made: Bundle, variant: Variant, stage: StageName, trt: Module, cache: C
     return cache.get(wanted, lambda timings: build(trt, order, timings))[0]
 
 
+def free_memory(cuda: Cuda, target: Target | None) -> int:
+    """Bytes that engines can have now."""
+    free = cuda.memory()[0]
+    shared = target.shared_memory if target else cuda.device().integrated
+    # CUDA's figure leaves out what the kernel would give back.
+    return max(free, memory.read().available) if shared else free
+
+
 def check_memory(made: Bundle, cuda: Cuda) -> int:
     """Refuse before anything is built what cannot fit; the plan's bytes but for the runtime, 0 if unknown."""
     target = device()
     if target is None:
         return 0
-    free = cuda.memory()[0]
-    if target.shared_memory:
-        # CUDA's figure leaves out what the kernel would give back.
-        free = max(free, memory.read().available)
-    planned = budget.of(made.manifest, target, free)
+    planned = budget.of(made.manifest, target, free_memory(cuda, target))
     if not planned.fits:
-        raise EdgevoiceError(f"the voice does not fit this device: {planned.refusal()}")
+        kind = Passing if planned.total_bytes <= planned.budget_bytes else EdgevoiceError
+        raise kind(f"the voice does not fit this device: {planned.refusal()}")
     return planned.total_bytes - planned.row("runtime").bytes
 
 
@@ -110,7 +121,9 @@ def check_taken(made: Bundle, found: Record) -> None:
     target, taken = device(), found.memory
     if target is None or taken is None:
         return
-    read = budget.measured(made.manifest, target, found.files, taken.taken, taken.arena, taken.block)
+    read = budget.measured(
+        made.manifest, target, found.engines, taken.taken, taken.arena, taken.block, taken.context
+    )
     if not read.fits:
         raise EdgevoiceError(f"the engines do not fit this device: {read.refusal()}")
 
@@ -144,7 +157,8 @@ def prepare(
         stages[stage] = record.choose(rows, timing.steps(windows[stage]))
     facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
     taken = _taken(made, stages, trt, cuda, cache, here, free)
-    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here))
+    passing = "; ".join(c.words for row in stages.values() for c in row.candidates if c.passing)
+    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here), passing=passing)
     check_taken(made, found)
     record.write(cache, found, here)
     return found
@@ -153,13 +167,20 @@ def prepare(
 def load_chosen(
     made: Bundle, found: Mapping[StageName, Choice], trt: Module, cuda: Cuda, cache: Cache, here: Machine
 ) -> dict[str, engines.TensorRtEngine]:
-    """The engines of the stages that TensorRT runs, with their shared memory."""
+    """The engines of the stages that TensorRT runs, with their shared memory. Raises `Damaged` where one of
+    them is not on disk as it was built; nothing is built here."""
     plans: dict[str, engines.Plan] = {}
     for stage, row in found.items():
         if row.engine == "tensorrt":
             variant = next(v for v in made.manifest.stages[stage].variants if v.file == row.file)
-            lengths = shapes.of(made.manifest)[stage]
-            plans[stage] = engines.Plan(plan(made, variant, stage, trt, cache, here), lengths)
+            wanted = signature(made, variant, stage, here)
+            data = cache.find(wanted)
+            if data is None:
+                raise Damaged(
+                    f"the engine {cache.folder / wanted.file} was cut, changed, or may be another user's: "
+                    f"remove {cache.folder}, which only its owner should be able to write to"
+                )
+            plans[stage] = engines.Plan(data, wanted.lengths)
     return engines.load(trt, cuda, plans) if plans else {}
 
 
@@ -173,6 +194,7 @@ def _on_gpu(
     feeds: Feeds,
     reference: Sequence[Array],
 ) -> Candidate:
+    passing = False
     try:
         data = plan(made, variant, stage, trt, cache, machine(trt, cuda.device()))
         lengths = shapes.of(made.manifest)[stage]
@@ -182,8 +204,8 @@ def _on_gpu(
     except EdgevoiceError as error:
         if getattr(error, "lost", False):
             raise
-        fault, took = str(error), None
-    return Candidate("tensorrt", variant.precision, variant.file, took, fault)
+        fault, took, passing = str(error), None, error.passing
+    return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing)
 
 
 def _taken(
@@ -199,33 +221,54 @@ def _taken(
     if not loaded:
         return None
     shared = next(iter(loaded.values())).shared
-    return Memory(max(0, free - cuda.memory()[0]), shared.arena_bytes, shared.block_bytes)
+    after = cuda.memory()[0]
+    context = context_bytes(cuda)
+    return Memory(max(0, free - after), shared.arena_bytes, shared.block_bytes, context)
+
+
+def context_bytes(cuda: Cuda, arguments: Sequence[str] = ("-m", CONTEXT)) -> int | None:
+    """What a process takes of the device before it has any engine: by how much less another one finds free.
+
+    A process cannot read that of itself, as the question makes the context. None where it cannot be read.
+    """
+    free = cuda.memory()[0]
+    try:
+        return max(0, free - child.number(*arguments, seconds=CONTEXT_SECONDS))
+    except child.Failed:
+        return None
 
 
 def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> None:
-    """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended."""
+    """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended;
+    `Passing` where that may be gone at the next try."""
     arguments = ("-m", NAME, str(made), str(folder), str(os.getpid()))
     try:
-        error = str(child.answer(*arguments, seconds=LIMIT_SECONDS, python=python).get("error", ""))
+        answer = child.answer(*arguments, seconds=LIMIT_SECONDS, python=python)
     except child.Failed as failed:
-        raise EdgevoiceError(f"engines were not built: {failed}") from None
-    if error:
-        raise EdgevoiceError(error)
+        kind = Passing if failed.cut else EdgevoiceError
+        raise kind(f"engines were not built: {failed}") from None
+    if answer.get("error"):
+        raise (Passing if answer.get("passing") else EdgevoiceError)(str(answer["error"]))
 
 
-def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None) -> str:
-    """The error, empty if all went well."""
+def main(
+    arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None
+) -> dict[str, str | bool]:
+    """The ``error``, empty if all went well, and whether it is ``passing``."""
     from edgevoice.runtime.windows import heard
 
     made = bundle.read(arguments[0], verify=False)
+    building = False
     try:
         trt, cuda = (find or _find)()
         on_cpu, windows = heard(made)
         usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
+        building = True
         prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
     except EdgevoiceError as error:
-        return str(error)
-    return ""
+        # Before that it was nothing of TensorRT's: a phonemizer that is not installed, for one.
+        return {"error": str(error), "passing": error.passing or not building}
+    return {"error": ""}
 
 
 def _usual(given: Sequence[Feeds], lengths: shapes.Lengths) -> Feeds:
@@ -243,4 +286,4 @@ def _find() -> tuple[Module, Cuda]:
 
 if __name__ == "__main__":
     child.end_with_parent(int(sys.argv[3]))
-    print(f"\n{json.dumps({'error': main(sys.argv[1:3])})}", flush=True)
+    print(f"\n{json.dumps(main(sys.argv[1:3]))}", flush=True)

@@ -13,6 +13,9 @@ from edgevoice.manifest import STAGES, Precision, StageName
 from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine
 
 Kind = Literal["tensorrt", "onnxruntime"]
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 600.0, 6 * 3600.0
+"""Between tries of what may have passed: each may take minutes before a program speaks."""
+
 WORDS: dict[str, str] = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime on the CPU"}
 
 
@@ -21,13 +24,15 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Candidate(_Strict, frozen=True):
-    """One way to run a stage. ``milliseconds``: the median for ``Choice.steps``; ``fault``: why it cannot."""
+    """One way to run a stage. ``milliseconds``: the median for ``Choice.steps``; ``fault``: why it cannot,
+    ``passing`` if that may be gone at the next try."""
 
     engine: Kind
     precision: Precision
     file: str
     milliseconds: float | None = None
     fault: str = ""
+    passing: bool = False
 
     @property
     def words(self) -> str:
@@ -52,17 +57,21 @@ class Choice(_Strict, frozen=True):
 
 class Memory(_Strict, frozen=True):
     """Bytes, read on the device: by how much its free memory fell while the chosen engines were loaded
-    (libraries, context, weights, arena and all), the shared arena, the block of inputs and outputs."""
+    (weights, kernels, arena and all), the shared arena, the block of inputs and outputs, and what a process's
+    context and libraries take before that; None where that could not be read."""
 
     taken: int
     arena: int
     block: int
+    context: int | None = None
 
 
 class Record(_Strict, frozen=True):
     """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime.
     ``refusal``: why nothing could be built, and then there are no stages. ``orders``: the engine that was
     built from each file: another edgevoice, or another profile of the device, would build other ones.
+    ``passing``: what stood in the way at the last try and may be gone; ``tries``: how many were in vain,
+    ``tried``: when the last was, in seconds since 1970.
     """
 
     bundle: str
@@ -72,14 +81,47 @@ class Record(_Strict, frozen=True):
     plan_bytes: int = 0
     refusal: str = ""
     orders: dict[str, str] = {}
+    passing: str = ""
+    tries: int = 0
+    tried: float = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether to try again at ``now`` what may have passed: at the next start, then ever less often. A
+        clock that was put back makes it now."""
+        waited = now - self.tried
+        return bool(self.passing) and not 0 <= waited < self.wait_seconds
 
     @property
-    def files(self) -> dict[StageName, str]:
-        return {stage: row.file for stage, row in self.stages.items()}
+    def wait_seconds(self) -> float:
+        return (
+            0.0 if self.tries < 2 else min(FIRST_WAIT_SECONDS * 2.0 ** (self.tries - 2), LONGEST_WAIT_SECONDS)
+        )
+
+    @property
+    def later(self) -> str:
+        """When it is tried again, in words; empty if only a deploy does."""
+        minutes = round(self.wait_seconds / 60)
+        when = f"at a start {minutes} minutes after the last try" if minutes else "at the next start"
+        return when if self.passing else ""
+
+    @property
+    def engines(self) -> dict[StageName, str]:
+        """The files that TensorRT runs, by stage."""
+        return {stage: row.file for stage, row in self.stages.items() if row.engine == "tensorrt"}
+
+    @property
+    def lacking(self) -> list[str]:
+        """The stages that TensorRT runs nothing of, where that was no choice, and why."""
+        return [f"{stage}: {row.fallback}" for stage, row in self.stages.items() if row.fallback]
+
+    @property
+    def lacks(self) -> str:
+        """The same in one sentence, with when it is tried again."""
+        return "; ".join(self.lacking) + (f" (tried again {self.later})" if self.later else "")
 
     @property
     def faulty(self) -> bool:
-        return bool(self.refusal) or any(
+        return bool(self.refusal or self.passing) or any(
             row.fault for choice in self.stages.values() for row in choice.candidates
         )
 
@@ -115,9 +157,9 @@ def read(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, st
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     same = (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
-    chosen = [orders.get(row.file, "") for row in found.stages.values() if row.engine == "tensorrt"]
+    chosen = [orders.get(file, "") for file in found.engines.values()]
     same = same and all((cache.folder / name).is_file() for name in chosen)
-    whole = set(found.stages) == (set() if found.refusal else set(STAGES))
+    whole = set(found.stages) == set(STAGES) or (not found.stages and bool(found.refusal or found.passing))
     return found if same and whole else None
 
 
@@ -127,10 +169,25 @@ def write(cache: Cache, record: Record, machine: Machine) -> None:
         cache.write(_name(record.bundle, machine), raw + b"\n")
 
 
-def refuse(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, str], why: str) -> None:
+def refuse(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, str], why: str) -> Record:
     """Remember what failed, so that not every start tries it for minutes; where that cannot be, they do."""
+    refused = Record(bundle_id, _facts(machine), {}, refusal=why, orders=dict(orders))
     with suppress(EdgevoiceError):
-        write(cache, Record(bundle_id, _facts(machine), {}, refusal=why, orders=dict(orders)), machine)
+        write(cache, refused, machine)
+    return refused
+
+
+def put_off(cache: Cache, before: Record, machine: Machine, why: str, now: float) -> Record:
+    """The record ``before`` with one more try that was in vain; what it chose stays chosen."""
+    after = msgspec.structs.replace(before, passing=why, tries=before.tries + 1, tried=now)
+    with suppress(EdgevoiceError):
+        write(cache, after, machine)
+    return after
+
+
+def empty(bundle_id: str, machine: Machine, orders: Mapping[str, str]) -> Record:
+    """Of a bundle of which nothing is known here."""
+    return Record(bundle_id, _facts(machine), {}, orders=dict(orders))
 
 
 def _name(bundle_id: str, machine: Machine) -> str:

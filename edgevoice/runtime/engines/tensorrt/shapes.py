@@ -24,6 +24,13 @@ class Lengths:
     fixed: tuple[tuple[int, int], ...] = ()
 
     @property
+    def all(self) -> Steps:
+        """Every length in one profile, at its best for the one that comes most."""
+        least = min(steps.least for steps in self.profiles)
+        best = self.fixed[0][1] if self.fixed else self.profiles[-1].best
+        return Steps(least, best, self.most)
+
+    @property
     def most(self) -> int:
         return max(steps.most for steps in self.profiles)
 

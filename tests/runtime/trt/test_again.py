@@ -1,0 +1,118 @@
+"""What is remembered of a build that failed, and what is tried again: never in the process that speaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from standin.gpu import Gpu
+
+from edgevoice import Voice, bundle
+from edgevoice.errors import EdgevoiceError, Passing
+from edgevoice.runtime.engines.select import ready
+from edgevoice.runtime.engines.tensorrt import here, library, prepare
+from edgevoice.runtime.engines.tensorrt.record import LONGEST_WAIT_SECONDS, Record
+
+
+@pytest.fixture
+def builds(card: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many engines each builder's process has built."""
+    counts: list[int] = []
+    build = prepare.in_process
+
+    def counted(made: Path, folder: Path) -> None:
+        before = library.load().builds
+        try:
+            build(made, folder)
+        finally:
+            counts.append(library.load().builds - before)
+
+    monkeypatch.setattr(prepare, "in_process", counted)
+    return counts
+
+
+def engines(cache: Path) -> Path:
+    return cache / "cache" / "edgevoice" / "engines"
+
+
+def test_memory_that_was_not_free_is_tried_again_at_the_next_start(
+    gpu_bundle: Path, card: Gpu, builds: list[int]
+) -> None:
+    card.total = 1000
+    assert "MemoryAllocation" in Voice.load(gpu_bundle, 1).remark
+    second = Voice.load(gpu_bundle, 1).remark
+    assert second.endswith("(tried again at a start 10 minutes after the last try)")
+    card.total = 1 << 30
+    assert Voice.load(gpu_bundle, 1).remark == second  # not yet
+    assert len(builds) == 2
+    assert ready(bundle.read(gpu_bundle)) == ""  # as a deploy does
+    assert Voice.load(gpu_bundle, 1).remark == ""
+    assert len(builds) == 3
+
+
+@pytest.mark.parametrize(("kind", "tries"), [(Passing, 2), (EdgevoiceError, 1)])
+def test_only_what_is_a_property_of_bundle_and_device_is_remembered(
+    kind: type[EdgevoiceError], tries: int, gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def fail(made: Path, folder: Path) -> None:
+        asked.append(made)
+        raise kind("another process builds")
+
+    monkeypatch.setattr(prepare, "in_process", fail)
+    place = here.find(bundle.read(gpu_bundle), "")
+    for _ in range(3):
+        with pytest.raises(EdgevoiceError, match=r"another process builds \(tried again"):
+            here.built(place, "", lambda _: None)
+    assert len(asked) == tries
+
+
+def test_a_try_in_vain_leaves_what_there_was(
+    gpu_bundle: Path, card: Gpu, builds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = here.find(bundle.read(gpu_bundle), "")
+    before = here.built(place, "", lambda _: None)
+
+    def fail(made: Path, folder: Path) -> None:
+        raise Passing("no space left")
+
+    monkeypatch.setattr(prepare, "in_process", fail)
+    after = here.built(place, "", lambda _: None, anew=True)
+    assert (after.stages, after.passing) == (before.stages, "no space left")
+    assert place.recorded() == after
+
+
+def test_tries_become_rarer_and_a_clock_that_was_put_back_stops_none() -> None:
+    def found(tries: int) -> Record:
+        return Record("a", {}, {}, passing="a lock", tries=tries, tried=1e6)
+
+    assert found(1).due(1e6)
+    assert [found(2).due(1e6 + seconds) for seconds in (0, 599, 600, -1)] == [False, False, True, True]
+    assert found(3).wait_seconds == 1200
+    assert found(40).wait_seconds == LONGEST_WAIT_SECONDS
+    assert not Record("a", {}, {}, refusal="no").due(1e9)
+
+
+def test_an_engine_cut_short_is_built_again_where_builds_happen(
+    gpu_bundle: Path, tmp_path: Path, card: Gpu, builds: list[int]
+) -> None:
+    Voice.load(gpu_bundle, 1)
+    (plan,) = engines(tmp_path).glob("vocoder.*.plan")
+    whole = plan.read_bytes()
+    plan.write_bytes(whole[:-9])
+    assert "TensorRT" in Voice.load(gpu_bundle, 1).engines
+    assert plan.read_bytes() == whole
+    assert builds == [3, 1]
+    assert library.load().builds == sum(builds)
+
+
+def test_engines_that_are_not_trusted_are_not_loaded_and_that_is_said(
+    gpu_bundle: Path, tmp_path: Path, card: Gpu, builds: list[int]
+) -> None:
+    Voice.load(gpu_bundle, 1)
+    engines(tmp_path).chmod(0o777)
+    for _ in range(4):
+        assert "which only its owner should be able to write to" in Voice.load(gpu_bundle, 1).remark
+    assert len(builds) == 3  # not at every start
+    assert library.load().builds == sum(builds)

@@ -1,0 +1,104 @@
+"""A release for the GPU is taken up beside the one that speaks, or anew where memory is for one alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from runtime.trt.test_say import ROOT, SITE
+from serve.conftest import named
+from serve.running import content, running, until
+from standin.gpu import Gpu
+
+from edgevoice import Voice, bundle
+from edgevoice.deploy.layout import short
+from edgevoice.deploy.local import deploy
+from edgevoice.options import Wish
+from edgevoice.runtime.engines import room
+from edgevoice.runtime.engines.onnx import OnnxEngine
+from edgevoice.runtime.engines.tensorrt import prepare, timing
+from edgevoice.serve import client, releases
+from edgevoice.serve.protocol import Words
+from targets import load, memory
+
+MEBI = 1 << 20
+ONE_VOICE = 5 * MEBI
+"""Its arena is 3 MiB: there is none for two."""
+
+
+def test_a_service_begins_anew_and_stays_on_the_gpu(gpu_bundle: Path, tmp_path: Path) -> None:
+    one, two = (named(gpu_bundle, tmp_path / name) for name in ("one", "two"))
+    root = tmp_path / "device"
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE), str(ROOT / "tests")]),
+        "STANDIN_GPU": json.dumps({"fast": True, "integrated": False, "total": ONE_VOICE}),
+    }
+    deploy(one, root, self_test=content)
+    with running(root, "--threads", 1, environment=environment) as service:
+        deploy(two, root, self_test=content)
+        client.reload(service.socket)
+        wanted = short(bundle.read(two, verify=False).id)
+        assert until(lambda: service.status().release == wanted)
+        log = service.log.read_text()
+        assert "begins anew for the new release: two voices do not fit" in log
+        speech = client.speak(service.socket, Words("Good morning."))
+        assert "CPU" not in speech.header.stand_in + log.splitlines()[-1]
+        assert b"".join(speech)
+
+
+def beside(path: Path, wish: Wish = "") -> list[room.Room]:
+    return room.beside(bundle.read(path), wish)
+
+
+def test_what_it_needs_is_what_was_read_when_its_engines_were_built(
+    gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (by_cpu,) = beside(gpu_bundle)  # nothing is known of this card yet
+    assert not by_cpu.gpu
+    profile = load("rtx_4060_laptop")
+    monkeypatch.setattr(prepare, "device", lambda: profile)
+    (planned,) = beside(gpu_bundle)
+    assert planned.gpu
+    assert planned.needs > 100 * MEBI  # with a builder's own libraries
+    monkeypatch.setattr(prepare, "device", lambda: replace(profile, budget_bytes=MEBI))
+    assert not beside(gpu_bundle)[0].gpu  # it will not be built
+
+
+def test_stages_by_onnx_runtime_need_the_host_s_memory(
+    gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "read", lambda *_: memory.Memory(1 << 33, 1 << 32))
+    slow_encoder = bundle.read(gpu_bundle).manifest.stages["encoder"].arena_bytes
+
+    def median(engine: object, feeds: timing.Feeds) -> float:
+        return float(isinstance(engine, OnnxEngine) != ("phonemes" in feeds))
+
+    monkeypatch.setattr(timing, "median", median)
+    Voice.load(gpu_bundle, 1)
+    gpu, host = beside(gpu_bundle)
+    assert (gpu.gpu, host.gpu) == (True, False)
+    assert host.free == 1 << 32
+    assert host.needs >= slow_encoder
+    card.integrated = True
+    (both,) = beside(gpu_bundle)
+    assert both.needs == gpu.needs + host.needs
+
+
+@pytest.mark.parametrize("wish", ["", "tensorrt"])
+def test_memory_that_lacks_only_when_it_is_loaded_begins_anew_too(
+    wish: Wish, gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaks = Voice.load(gpu_bundle, 1)
+    assert "TensorRT" in speaks.engines
+    assert releases.again(gpu_bundle, 1, wish).voice.remark == ""
+    card.fail_allocation = 0
+    with pytest.raises(releases.Anew, match="MemoryAllocation"):
+        releases.again(gpu_bundle, 1, wish)
+    card.total = card.used + MEBI
+    with pytest.raises(releases.Anew, match=r"two voices need .* more of the GPU's memory"):
+        releases.again(gpu_bundle, 1, wish)
+    again = releases.again(gpu_bundle, 1, "onnxruntime").voice
+    assert (again.remark, "TensorRT" in again.engines) == ("", False)
