@@ -34,7 +34,7 @@ app = typer.Typer(
 
 VoiceOption = Annotated[
     Optional[str],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too
-    typer.Option("--voice", "-v", help="A bundle or a deployed folder."),
+    typer.Option("--voice", "-v", help="A bundle or a deployed folder; else edgevoice's own voice, kokoro."),
 ]
 ThreadsOption = Annotated[
     Optional[int],  # noqa: UP045
@@ -102,7 +102,7 @@ def say(
 
 @app.command()
 def bench(
-    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder.")],
+    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder; kokoro: edgevoice's own.")],
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     runs: Annotated[int, typer.Option("--runs", min=10, help="Runs of each kind, cold and warm.")] = 10,
     quick: Annotated[
@@ -143,7 +143,7 @@ def targets(as_json: JsonOption = False) -> None:
 
 @app.command()
 def plan(
-    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder.")],
+    bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder; kokoro: edgevoice's own.")],
     target: Annotated[
         str, typer.Option("--target", help="A device of `edgevoice targets`, or a TOML file.")
     ] = "cpu",

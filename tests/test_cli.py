@@ -360,12 +360,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((*SAY, "-v", "{single}", "--device", "hw:0"), "--device is for the loudspeaker"),
     ((*SAY, "-v", "{single}", "--loud"), "--loud"),
     ((*SAY, "again", "-v", "{single}"), "again"),
-    (SAY, "--voice"),
     ((*SAY, "-v", "nowhere"), "nowhere does not exist"),
     ((*SAY, "-v", "{full}"), "neither a bundle nor a deployed folder"),
     ((*SAY, "-v", "{cut}"), "vocoder.fp32.onnx was changed or cut short"),
     ((*SAY, "-v", "{newer}"), "schema version 2"),
-    (("say", "Hello."), "`make demo`"),  # whether or not there is a loudspeaker
     ((*SAY, "-v", "{teacher}"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
     ((*SAY, "-v", "{teacher}.json"), "run `edgevoice compress voice.onnx -o BUNDLE`"),
     (("bench", "{teacher}"), "run `edgevoice compress voice.onnx -o BUNDLE`"),

@@ -38,6 +38,7 @@ from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import launcher
 from edgevoice.options import Wish
+from edgevoice.runtime.find import find
 from edgevoice.signing import check as signing
 
 __all__ = ["Deployment", "Release", "Report", "Status", "commit", "deploy", "go_back_if_on_trial"]
@@ -73,7 +74,7 @@ def deploy(
     engine: Wish = "",
     note: Callable[[str], None] = lambda _: None,
 ) -> Deployment:
-    """Install the bundle at ``bundle_path`` (a bundle or a deployed folder) into ``root`` and let it speak.
+    """Install the bundle that `edgevoice.runtime.find` finds for ``bundle_path`` into ``root``; let it speak.
 
     ``keep``: releases that stay, the current and the previous one always among them. ``budget``: bytes of
     memory. ``trial``: the release must be committed with `commit`, else `go_back_if_on_trial` leaves it.
@@ -84,7 +85,7 @@ def deploy(
     """
     folder = Folder(Path(root).absolute())
     with explained(folder):
-        source = bundle.read(resolve(bundle_path) if is_deployed(bundle_path) else bundle_path)
+        source = bundle.read(find(bundle_path))
         _refuse_place(folder, source)
         with locked(folder):
             name = short(source.id)

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def deploy(
-    bundle: Annotated[str, typer.Argument(help="The bundle.")],
+    bundle: Annotated[str, typer.Argument(help="The bundle; kokoro is edgevoice's own voice.")],
     place: Annotated[
         str,
         typer.Argument(

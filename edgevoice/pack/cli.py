@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pack(
-    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="The bundle; kokoro is edgevoice's own voice.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file, such as voice.edgevoice.")],
     kit: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads annotations at run time, on Python 3.10 too

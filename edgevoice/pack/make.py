@@ -18,6 +18,7 @@ from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.reader import CODE, FORMAT, HEAD, INDEX
 from edgevoice.progress import track
+from edgevoice.runtime.find import find
 
 SUFFIX = ".edgevoice"
 LARGEST = 4_000_000_000
@@ -47,7 +48,7 @@ def pack(bundle_path: str | Path, output: str | Path, kit: str | Path | None = N
     ``kit``: a folder of `edgevoice kit`. An older pack at ``output`` is replaced; other files are refused.
     The same bundle and kit give the same bytes.
     """
-    found, target = bundle.read(bundle_path), Path(output).absolute()
+    found, target = bundle.read(find(bundle_path)), Path(output).absolute()
     try:
         _refuse_foreign(target)
         sources = _bundle_files(found) | _code() | (_kit_files(Path(kit)) if kit else {})

@@ -13,7 +13,7 @@ import msgspec
 
 from edgevoice import bundle
 from edgevoice.bundle import MANIFEST
-from edgevoice.deploy.layout import is_deployed, resolve, short
+from edgevoice.deploy.layout import short
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import install
 from edgevoice.kit import make as kits
@@ -25,6 +25,7 @@ from edgevoice.remote.preflight import Facts, Finding
 from edgevoice.remote.ssh import LONG_SECONDS, LineLost, Refused, Session, Ssh
 from edgevoice.remote.target import Host
 from edgevoice.remote.transfer import Item
+from edgevoice.runtime.find import find
 
 SETTLE_SECONDS = 120.0
 STOPPED_SECONDS = 3.0
@@ -80,7 +81,7 @@ def deploy(
     Raises `EdgevoiceError` (`preflight.Unfit` with every problem); the device then speaks as before,
     unless the message says otherwise. An interruption goes through, and ``note`` is told what speaks.
     """
-    read = bundle.read(resolve(source) if is_deployed(source) else source)
+    read = bundle.read(find(source))
     given = kits.read(options.kit) if options.kit else None
     target = preflight.target_of(read.manifest, options.target)
     files = _bundle_items(read)

@@ -11,7 +11,8 @@ from edgevoice.deploy.layout import is_deployed, mend, resolve, root_of
 from edgevoice.errors import EdgevoiceError
 from edgevoice.signing.check import require
 
-DEFAULT = "default"
+DEFAULT = "kokoro"
+"""The voice that comes with the package: `edgevoice/voices/kokoro`."""
 
 
 def find(voice: str | Path | None) -> Path:
@@ -20,8 +21,9 @@ def find(voice: str | Path | None) -> Path:
     Raises `EdgevoiceError` where there is none.
     """
     if voice is None:
-        missing = "this package holds no voice yet: name one with --voice, or make one with `make demo`"
-        return _packaged(DEFAULT, missing)
+        return _packaged(
+            DEFAULT, "this install has lost its own voice: install edgevoice again, or name one with --voice"
+        )
     try:
         found = _on_disk(Path(voice))
     except OSError as error:

@@ -350,8 +350,9 @@ def test_speaking_leaves_no_trace_in_the_home_and_starts_no_thread(
 # Loading.
 
 
-def test_without_a_voice_the_error_names_the_ways_to_one() -> None:
-    with pytest.raises(EdgevoiceError, match=r"--voice.*make demo"):
+def test_an_install_without_its_voice_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "files", lambda _: tmp_path)
+    with pytest.raises(EdgevoiceError, match=r"install edgevoice again.*--voice"):
         Voice.load(None)
 
 
@@ -415,6 +416,33 @@ def test_a_speaker_table_that_does_not_fit_its_names_is_one_line(
             Voice.load(folder)
 
 
+def test_a_sentence_is_spoken_with_the_row_for_its_length(
+    tiny_multispeaker_bundle: Path, tmp_path: Path
+) -> None:
+    rows = np.load(tiny_multispeaker_bundle / "speakers.npy")
+    np.save(tmp_path / "by_length.npy", np.stack([rows[[0, 2]]] * 3))
+
+    def counted(made: Manifest) -> Manifest:
+        assert made.voice.speakers is not None
+        table = msgspec.structs.replace(made.voice.speakers, counts=[1, 5])
+        voice = msgspec.structs.replace(made.voice, speakers=table)
+        return lexicon(msgspec.structs.replace(made, voice=voice))
+
+    by_length = tmp_path / "by_length.npy"
+    folder = rewritten(tiny_multispeaker_bundle, tmp_path / "bundle", counted, speakers=by_length)
+    plain = Voice.load(rewritten(tiny_multispeaker_bundle, tmp_path / "plain", lexicon), threads=1)
+    # Every sentence has more than five ids, so it is the last row's, whoever speaks.
+    np.testing.assert_array_equal(
+        say(Voice.load(folder, threads=1), "Hello.", speaker=1), say(plain, "Hello.", speaker=2)
+    )
+    falling = rewritten(tiny_multispeaker_bundle, tmp_path / "falling", counted, speakers=by_length)
+    manifest = json.loads((falling / "manifest.json").read_text())
+    manifest["voice"]["speakers"]["counts"] = [5, 1]
+    (falling / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(EdgevoiceError, match="the counts of a table do not rise"):
+        Voice.load(falling)
+
+
 def test_the_first_phonemizer_that_works_is_taken(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -462,10 +490,10 @@ def test_a_bundle_and_a_deployed_folder_are_found(tiny_bundle: Path, tmp_path: P
 def test_a_voice_in_the_package_is_found_by_name(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(tiny_bundle, tmp_path / "voices" / "default")
+    shutil.copytree(tiny_bundle, tmp_path / "voices" / finding.DEFAULT)
     shutil.copytree(tiny_bundle, tmp_path / "voices" / "nova")
     monkeypatch.setattr(finding, "files", lambda _: tmp_path)
-    assert find(None) == tmp_path / "voices/default"
+    assert find(None) == find(finding.DEFAULT) == tmp_path / "voices" / finding.DEFAULT
     assert find("nova") == tmp_path / "voices/nova"
 
 
