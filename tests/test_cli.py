@@ -388,7 +388,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("plan", "{cut}"), "changed or cut short"),
     (("plan", "{newer}"), "schema version 2"),
     (("deploy", "nowhere", "device"), "nowhere does not exist"),
-    (("deploy", "{full}", "device"), "is no bundle"),
+    (("deploy", "{full}", "device"), "neither a bundle nor a deployed folder"),
     (("deploy", "{cut}", "device"), "changed or cut short"),
     (("deploy", "{newer}", "device"), "schema version 2"),
     (("deploy", "{single}", "{full}"), "holds other things"),
