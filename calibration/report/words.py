@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+from calibration.measures.classes import FIGURES
+
 MEANINGS = {
     "log_mel_l1": "how far the levels in the ear's frequency bands lie apart on average, in nepers "
     "(1 neper is 8.7 dB); two noise seeds of one voice are about 0.3 apart",
+    **{name: f"the same over the frames of every {sound}" for name, sound in FIGURES.items()},
     "stft_distance": "how far spectra of three resolutions lie apart; 0 is equal",
     "dnsmos_overall": "the opinion score, 1 to 5, that a network trained on people's judgements gives the "
     "whole; no change is 0, worse is below",
