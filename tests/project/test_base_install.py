@@ -63,6 +63,13 @@ class TestInAnEmptyEnvironment:
         assert "pip install 'onnx<2,>=1.16'" in line
         assert list(tmp_path.iterdir()) == [voice]
 
+    def test_it_speaks_at_once_with_the_voice_it_brings(self, empty_venv: Path, tmp_path: Path) -> None:
+        done = run(empty_venv, "edgevoice", "say", "Hello.", "-o", "hello.wav", cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        sound, rate = soundfile.read(tmp_path / "hello.wav")
+        assert 0.3 < len(sound) / rate < 3
+        assert abs(sound).max() > 0.05
+
     def test_a_deployed_bundle_speaks(self, empty_venv: Path, lexicon_bundle: Path, tmp_path: Path) -> None:
         for words in (("deploy", str(lexicon_bundle), "device"), SAY):
             done = run(empty_venv, "edgevoice", *words, cwd=tmp_path)
