@@ -85,7 +85,7 @@ def _by_class(draft: Draft, spoken: Spoken, sounds: Sequence[Float]) -> dict[str
     """Log-mel L1 of sibilants, vowels, ...: over the sentences that have any."""
     staged = draft.staged
     rows: dict[str, list[float]] = {}
-    ids = draft.ids(spoken.sentences)
+    ids = [feeds["phonemes"][0] for feeds in spoken.feeds["encoder"]]
     for own, before, after, durations in zip(ids, spoken.sounds, sounds, spoken.durations, strict=True):
         frames = expand(np.ravel(durations), 1.0, staged.durations).tolist()
         symbols = staged.table.symbols_of(own)

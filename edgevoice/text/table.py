@@ -65,10 +65,11 @@ class TextTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def symbols_of(self, ids: Iterable[int]) -> list[str]:
-        """The symbol that each id begins; "" for ids that begin none, such as what stands between symbols."""
+        """The symbol that each id begins, `BEGIN` and `END` among them; "" for ids that begin none, such as
+        what stands between symbols."""
         first = {row[0]: symbol for symbol, row in self.symbols.items() if row}
-        for number in (*self.begin, *self.end, *self.between):
-            first[number] = ""
+        first |= {number: BEGIN for number in self.begin} | {number: END for number in self.end}
+        first |= {number: "" for number in self.between}
         return [first.get(int(number), "") for number in ids]
 
     def _rows(self, phonemes: str) -> list[_Row]:

@@ -133,4 +133,4 @@ def test_a_mark_alone_is_no_part() -> None:
 def test_ids_are_read_back_as_symbols() -> None:
     table = TextTable({"a": (1,), "tʃ": (2,), "z": (3, 4)}, begin=(8,), end=(9,), between=(0,))
     ids, _ = table.encode("atʃz")
-    assert table.symbols_of(ids) == ["", "a", "", "tʃ", "", "z", "", "", ""]
+    assert table.symbols_of(ids) == ["^", "a", "", "tʃ", "", "z", "", "", "$"]
