@@ -116,10 +116,25 @@ def _refuse_ratio(stage: str, keep: float) -> None:
 
 
 @dataclass(frozen=True)
+class AdversaryTable:
+    """Discriminators ``width`` channels wide, one for each STFT size, see `compress.distil.adversary`.
+
+    ``weight``: of the hinge loss, ``features``: of feature matching, beside the vocoder's own loss.
+    """
+
+    weight: float = 0.1
+    features: float = 0.5
+    sizes: tuple[int, ...] = (512, 1024, 2048)
+    width: int = 16
+    rate: float = 5e-4
+
+
+@dataclass(frozen=True)
 class FinishStage:
     """The vocoder trained on, with the latents of its fellow students in a share ``mix`` of all segments."""
 
     mix: float = 0.5
+    adversary: AdversaryTable | None = None
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000, rate=3e-4))
 
 
@@ -197,7 +212,7 @@ def _joint(*parts: object) -> str:
 def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and isinstance(defaults[name], Mapping):
             value = _differing(value, defaults[name])
             if value:
                 found[name] = value

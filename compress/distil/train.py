@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from compress.distil import checkpoint
+from compress.distil.adversary import Adversary
 from compress.distil.config import Schedule
 from compress.distil.tasks.base import Task, blank, task_key
 from edgevoice.errors import EdgevoiceError
@@ -83,6 +84,8 @@ def train(
         student.parameters(), schedule.rate, betas=(0.8, 0.99), weight_decay=schedule.weight_decay, fused=True
     )
     model, optimiser = fabric.setup(student, optimiser)
+    table = getattr(task, "adversary", None)
+    rival = Adversary(task, table, schedule, fabric) if table else None  # type: ignore[arg-type]
     progress = Progress()
 
     if state is not None:
@@ -93,6 +96,8 @@ def train(
         student.load_state_dict(state["student"])
         optimiser.load_state_dict(state["optimiser"])
         average = state["average"]
+        if rival is not None:
+            rival.load(state["adversary"])
         progress = Progress(state["step"], state["seconds"])
         torch.set_rng_state(state["random"])
 
@@ -105,6 +110,7 @@ def train(
                 "random": torch.get_rng_state(),
                 "step": progress.step,
                 "seconds": progress.seconds,
+                **({"adversary": rival.state()} if rival is not None else {}),
                 **before,
             }
             checkpoint.save(folder, identity, state)
@@ -112,12 +118,15 @@ def train(
     end = schedule.steps if stop_at is None else min(stop_at, schedule.steps)
     with _logs(folder, progress.step, fabric.is_global_zero) as log:
         while progress.step < end and not _any(fabric, stopped()):
-            started = time.monotonic()
+            started, rate = time.monotonic(), rate_at(progress.step, schedule)
             for group in optimiser.param_groups:
-                group["lr"] = rate_at(progress.step, schedule)
+                group["lr"] = rate
             batch = task.batch(progress.step, fabric.global_rank, fabric.world_size)
             batch = {name: fabric.to_device(value) for name, value in batch.items()}
-            loss, parts = task.loss(model, batch, progress.step)
+            if rival is None:
+                loss, parts = task.loss(model, batch, progress.step)
+            else:
+                loss, parts = rival.loss(model, batch, progress.step, rate / schedule.rate)
             _refuse_nan(loss, progress.step, folder)
             optimiser.zero_grad()
             fabric.backward(loss)

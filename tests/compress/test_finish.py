@@ -153,3 +153,26 @@ def test_weights_come_back_as_the_same_student(
     assert back.card == run.card
     for name, value in run.student.state_dict().items():
         torch.testing.assert_close(back.student.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+ADVERSARY = "[distil.finish.adversary]\nwidth = 4\nsizes = [256, 512]\n"
+
+
+def test_a_finish_with_an_adversary_resumes_bit_for_bit(labels: Labels, runs: Path, tmp_path: Path) -> None:
+    made = config(text() + ADVERSARY)
+    whole = finished(made, labels, runs, tmp_path / "whole")
+    finished(made, labels, runs, tmp_path / "parts", stop_at=2)
+    parts = finished(made, labels, runs, tmp_path / "parts")
+    assert_equal(whole["student"], parts["student"])
+    for size in ("256", "512"):
+        assert_equal(whole["adversary"][size]["model"], parts["adversary"][size]["model"])
+    plain = finished(config(text()), labels, runs, tmp_path / "plain")
+    assert any(not torch.equal(value, plain["student"][name]) for name, value in whole["student"].items())
+
+
+def test_a_finish_begun_without_its_adversary_is_another_run(
+    labels: Labels, runs: Path, tmp_path: Path
+) -> None:
+    finished(config(text()), labels, runs, tmp_path / "run", stop_at=1)
+    with pytest.raises(EdgevoiceError, match="belongs to another recipe"):
+        finished(config(text() + ADVERSARY), labels, runs, tmp_path / "run")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from compress.distil import checkpoint, trained, weights
 from compress.distil.chain import make_chain
@@ -36,6 +36,7 @@ class FinishTask:
         """``folder`` holds the copies that `gather` made."""
         finish, vocoder = _tables(config)
         self.stage, self.labels, self.mix = replace(vocoder, schedule=finish.schedule), labels, finish.mix
+        self.adversary = finish.adversary
         self._vocoder = vocoder_task(config, self.stage, labels, voice)
         self._vocoder.item = self._item  # type: ignore[method-assign]
         files = {stage: folder / f"{stage}{weights.SUFFIX}" for stage in fellows_of(labels)}
@@ -63,6 +64,12 @@ class FinishTask:
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> Any:
         return self._vocoder.loss(student, batch, step)
+
+    def sounds(self, student: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self._vocoder.sounds(student, batch)
+
+    def distance(self, ours: Tensor, theirs: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        return self._vocoder.distance(ours, theirs, step)
 
     def _item(self, place: tuple[int, int], utterance: int, start: int, stop: int) -> dict[str, NDArray[Any]]:
         row = self._vocoder.drive(utterance, start, stop)

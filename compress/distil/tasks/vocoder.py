@@ -76,15 +76,21 @@ class VocoderTask:
         return {**batch, "mask": torch.from_numpy(mask)}
 
     def loss(self, student: nn.Module, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        weights = self.stage.loss
+        return self.distance(*self.sounds(student, batch), step)
+
+    def sounds(self, student: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The student's and the teacher's waveform [B,N], both zero where context was cut."""
         inputs = {name: value for name, value in batch.items() if name not in ("audio", "mask")}
-        wave = self.overlap_add(student(**inputs)) * batch["mask"]
-        target = batch["audio"] * batch["mask"]
+        return self.overlap_add(student(**inputs)) * batch["mask"], batch["audio"] * batch["mask"]
+
+    def distance(self, ours: Tensor, theirs: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The terms of `compress.distil.losses` at the STFT sizes that are drawn for this step."""
+        weights = self.stage.loss
         rng = np.random.default_rng((self.stage.schedule.seed, step, 1))
         drawn = rng.permutation(weights.sizes)[: weights.draw]
         total, parts = torch.zeros(()), {}
         for size in drawn.tolist():
-            for name, value in spectral(wave, target, size, self.labels.info.sample_rate).items():
+            for name, value in spectral(ours, theirs, size, self.labels.info.sample_rate).items():
                 total = total + getattr(weights, name) * value / len(drawn)
                 parts[f"{name}/{size}"] = value.detach()
         return total, parts
