@@ -81,7 +81,12 @@ def _pools(language: str, texts: Path | None) -> tuple[list[str], list[str]]:
         raise EdgevoiceError(
             f"there are no sentences for the language {language!r}: give some with --texts FILE"
         )
-    return _own(POOL), [line for line in source.held_out() if _fits(line)]
+    return _own(POOL), held_out()
+
+
+def held_out() -> list[str]:
+    """Edgevoice's English sentences that no student learns from and nothing is calibrated on."""
+    return [line for line in source.held_out() if _fits(line)]
 
 
 def _own(count: int) -> list[str]:

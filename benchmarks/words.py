@@ -1,0 +1,190 @@
+"""python benchmarks/words.py TEACHER BUNDLE ...: word errors of bundles and of their teacher.
+
+The held-out sentences, never trained or calibrated on, are said by the teacher in FP32 and by each bundle as
+its users hear it, its own durations included; a recogniser writes both down. The speakers of a voice take
+turns. Fifty sentences decide nothing about word errors, hundreds do, and take half an hour: ``--kept FILE``
+keeps every sentence's errors, and goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import provenance, report
+from calibration.measures import words
+from calibration.measures.compare import require
+from calibration.measures.statistics import Interval, paired_rate
+from compress import corpus, teachers
+from compress.draft import Draft, prepare
+from compress.recipe import load
+from compress.workspace import Workspace
+from edgevoice.errors import EdgevoiceError
+from edgevoice.progress import track
+from edgevoice.runtime.find import find
+from edgevoice.runtime.voice import Voice
+
+COUNT = 500
+SEED = 5
+TEACHER = "teacher"
+
+Float = npt.NDArray[np.float32]
+Says = Callable[[int, str], Float]
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """``identity``: what its sound depends on; another one's kept sentences are not its own."""
+
+    name: str
+    identity: str
+    sample_rate: int
+    says: Says
+
+
+def taught(draft: Draft) -> Speaker:
+    """The teacher, all stages in FP32; the sentence's number chooses speaker and noise."""
+
+    def says(number: int, text: str) -> Float:
+        rows = draft.staged.speakers
+        ids = draft.ids([text])[0]
+        rng = np.random.default_rng([SEED, number])
+        conditions = {} if rows is None else draft.conditions(number, len(ids))
+        return np.concatenate(list(draft.stages().speak(ids, rng, conditions)))
+
+    return Speaker(TEACHER, draft.identity, draft.staged.sample_rate, says)
+
+
+def shipped(path: Path, threads: int) -> Speaker:
+    voice = Voice.load(find(path), threads)
+    speakers = voice.speakers
+
+    def says(number: int, text: str) -> Float:
+        speaker = speakers[number % len(speakers)] if speakers else None
+        return np.concatenate(list(voice.stream(text, speaker=speaker, seed=number, pause=0.0)))
+
+    return Speaker(str(path), voice.bundle.id, voice.sample_rate, says)
+
+
+class Kept:
+    """Errors and words of each sentence, a line of JSON each, so that an interrupted run goes on."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._found = path, dict(_lines(path))
+
+    def errors(self, speaker: Speaker, number: int, text: str) -> tuple[int, int]:
+        key = (speaker.identity, text)
+        if key not in self._found:
+            wrong, total = words.word_errors(
+                text, words.transcribe(speaker.says(number, text), speaker.sample_rate)
+            )
+            self._found[key] = (wrong, total)
+            self._append({"speaker": speaker.identity, "text": text, "errors": wrong, "words": total})
+        return self._found[key]
+
+    def _append(self, row: dict[str, Any]) -> None:
+        if self._path is None:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise EdgevoiceError(f"cannot write {self._path}: {error.strerror}") from None
+
+
+def _lines(path: Path | None) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    if path is None or not path.exists():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            yield (row["speaker"], row["text"]), (row["errors"], row["words"])
+        except (ValueError, KeyError, TypeError):
+            raise EdgevoiceError(
+                f"{path}, line {number} is no sentence that was kept: remove the line, or name another file"
+            ) from None
+
+
+def figures(
+    teacher: Speaker, others: Sequence[Speaker], sentences: Sequence[str], kept: Kept
+) -> dict[str, dict[str, Interval]]:
+    """For each bundle and the teacher: its word error rate, and for a bundle how much above the teacher's."""
+    errors: dict[str, list[int]] = {one.name: [] for one in (teacher, *others)}
+    totals: list[int] = []
+    for number, text in enumerate(track(list(sentences), "listening")):
+        for one in (teacher, *others):
+            wrong, total = kept.errors(one, number, text)
+            errors[one.name].append(wrong)
+        totals.append(total)
+    none = [0] * len(totals)
+    found = {TEACHER: {"rate": paired_rate(none, errors[TEACHER], totals)}}
+    for one in others:
+        found[one.name] = {
+            "rate": paired_rate(none, errors[one.name], totals),
+            "above the teacher": paired_rate(errors[TEACHER], errors[one.name], totals),
+        }
+    return found
+
+
+def table(found: dict[str, dict[str, Interval]]) -> list[list[str]]:
+    rows = [[name, _shown(own["rate"]), _shown(own.get("above the teacher"))] for name, own in found.items()]
+    return [["word errors, % (95 % interval)", "rate", "above the teacher, points"], *rows]
+
+
+def _shown(figure: Interval | None) -> str:
+    if figure is None:
+        return ""
+    mean, low, high = (100 * value for value in (figure.mean, figure.low, figure.high))
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+
+def measure(options: argparse.Namespace) -> dict[str, dict[str, Interval]]:
+    sentences = corpus.held_out()
+    if not 0 < options.count <= len(sentences):
+        raise EdgevoiceError(
+            f"--count {options.count}: from 1 to {len(sentences)} held-out sentences are there"
+        )
+    others = [shipped(path, options.threads) for path in options.bundle]
+    kept = Kept(options.kept)
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = prepare(teachers.read(options.teacher), load("split"), Workspace(Path(scratch)))
+        return figures(taught(draft), others, sentences[: options.count], kept)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="words.py", description="Word errors against the teacher's.")
+    parser.add_argument("teacher", type=Path, help="the voice's file, or kokoro")
+    parser.add_argument("bundle", type=Path, nargs="+")
+    parser.add_argument("--count", type=int, default=COUNT, help=f"sentences (default: {COUNT})")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="keep every sentence's errors, and go on")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        require(["words"])
+        facts = provenance.collect(options.threads, None, options.bundle)
+        found = measure(options)
+        if options.json:
+            plain = {name: {key: one.json() for key, one in own.items()} for name, own in found.items()}
+            report.write(options.json, json.dumps({"provenance": facts, "figures": plain}, indent=1))
+    except EdgevoiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(provenance.lines(facts)))
+    print(report.text(table(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

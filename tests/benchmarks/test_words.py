@@ -1,0 +1,90 @@
+"""The table of word errors: what is counted, kept and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from benchmarks import words
+from benchmarks.words import Kept, Speaker, figures
+from calibration.measures.compare import available
+from edgevoice.errors import EdgevoiceError
+
+TEXTS = ["one two three four", "five six seven eight"]
+needs_recogniser = pytest.mark.skipif("words" not in available(), reason="the extra quality is not installed")
+
+
+@pytest.fixture
+def dictated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A recogniser that hears the text which a speaker's first sample numbers."""
+    heard = ["one two three four", "five six seven", "one two", "five six seven eight"]
+    monkeypatch.setattr("calibration.measures.words.transcribe", lambda sound, rate: heard[int(sound[0])])
+    return heard
+
+
+def speaker(name: str, first: int, said: list[str]) -> Speaker:
+    def says(number: int, text: str) -> words.Float:
+        said.append(text)
+        return np.array([first + number], np.float32)
+
+    return Speaker(name, f"id of {name}", 16000, says)
+
+
+def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
+    found = figures(speaker("teacher", 0, []), [speaker("ours", 2, [])], TEXTS, Kept(None))
+    assert found["teacher"]["rate"].mean == pytest.approx(1 / 8)
+    assert found["ours"]["rate"].mean == pytest.approx(2 / 8)
+    assert found["ours"]["above the teacher"].mean == pytest.approx(1 / 8)
+    assert found["ours"]["above the teacher"].count == 2
+    assert "12.50 " in words.table(found)[2][2]
+
+
+def test_what_was_kept_is_not_said_again(dictated: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "kept.jsonl"
+    said: list[str] = []
+    first = figures(speaker("teacher", 0, said), [speaker("ours", 2, said)], TEXTS, Kept(file))
+    assert len(said) == 4
+    again = figures(speaker("teacher", 0, said), [speaker("ours", 2, said)], TEXTS, Kept(file))
+    assert len(said) == 4
+    assert first == again
+    figures(speaker("teacher", 0, said), [speaker("another", 2, said)], TEXTS, Kept(file))
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize("line", ["{", '{"speaker": "x"}', "[]"])
+def test_a_file_of_something_else_is_refused(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "kept.jsonl"
+    file.write_text(line + "\n")
+    with pytest.raises(EdgevoiceError, match="line 1 is no sentence that was kept"):
+        Kept(file)
+
+
+@needs_recogniser
+def test_a_voice_that_says_no_word_has_no_word_right(
+    tiny_voice: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found.json"
+    command = [str(tiny_voice), str(tiny_bundle), "--count", "2", "--kept", str(tmp_path / "kept.jsonl")]
+    assert words.main([*command, "--json", str(out)]) == 0
+    rates = json.loads(out.read_text())["figures"]
+    assert set(rates) == {"teacher", str(tiny_bundle)}
+    assert all(own["rate"]["mean"] > 0.5 for own in rates.values())
+    assert "above the teacher" in capsys.readouterr().out
+
+
+@needs_recogniser
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(["--count", "0"], "from 1 to"), (["--count", "100000"], "from 1 to"), ([], "does not exist")],
+)
+def test_what_cannot_be_is_one_line(
+    tiny_voice: Path, tiny_bundle: Path, change: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = str(tiny_voice) if change else "no-such.onnx"
+    assert words.main([teacher, str(tiny_bundle), *change]) == 2
+    assert told in capsys.readouterr().err.strip().splitlines()[-1]
