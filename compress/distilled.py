@@ -93,7 +93,7 @@ def student_of(
             config,
             origin.training or home,
             corpus.labelling,
-            recipe.labels.sentences,
+            recipe.labels,
             origin.as_trained,
             say,
         )

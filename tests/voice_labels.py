@@ -26,5 +26,5 @@ def voice_labels(voice: StagedVoice, root: Path, count: int = 12) -> Labels:
     open_folder(root, info)
     texts = [rng.integers(1, 100, rng.integers(12, 30)) for _ in range(count)]
     rows = [(f"utterance {seed}", seed, teacher.speak(ids, seed)) for seed, ids in enumerate(texts)]
-    write_shard(shard_path(root, 0), info.key, rows, info.hop)
+    write_shard(shard_path(root, 0), info.key, rows)
     return Labels(root)

@@ -31,6 +31,7 @@ from compress.labels.make import label
 from compress.labels.store import Labels
 from compress.labels.teacher import require_teacher
 from compress.receptive import context
+from compress.recipe import Labelling
 from compress.staged import StagedStage, StagedVoice
 from compress.students.export import export
 from compress.teachers import maker_of
@@ -51,13 +52,13 @@ def from_training(
     config: DistilConfig,
     folder: Path,
     texts: tuple[str, ...] | None,
-    sentences: int,
+    asked: Labelling,
     as_trained: bool,
     say: Say,
 ) -> dict[StageName, StagedStage]:
     """Students from ``folder``; unless ``as_trained``, what is missing is labelled and trained first.
 
-    ``texts``: what to label, or None for edgevoice's own sentences; at most ``sentences`` of them.
+    ``texts``: what to label, or None for edgevoice's own sentences; at most as many as are ``asked`` for.
     """
     if as_trained:
         labels = Labels(folder / "labels")
@@ -65,8 +66,8 @@ def from_training(
         return _exported(voice, _read(voice, config, labels, folder))
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, "training is at work in", "--training"):
-        say(f"labelling {sentences} sentences into {folder / 'labels'}")
-        labels = _labels(voice, folder / "labels", texts, sentences)
+        say(f"labelling {asked.sentences} sentences into {folder / 'labels'}")
+        labels = _labels(voice, folder / "labels", texts, asked)
         for stage in _trainings(config):
             _train(make_task(config, stage, labels, voice), stage, folder / stage, say)
         if config.finish is not None:
@@ -101,14 +102,14 @@ def _trainings(config: DistilConfig) -> list[str]:
     return ["vocoder", "text"] if driven else stages
 
 
-def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, sentences: int) -> Labels:
+def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, asked: Labelling) -> Labels:
     chosen: Sequence[str]
     if texts is None:
-        chosen, name = list(islice(source.training(), sentences)), f"training-1-{source.revision()}"
+        chosen, name = list(islice(source.training(), asked.sentences)), f"training-1-{source.revision()}"
     else:
-        chosen = texts[:sentences]
+        chosen = texts[: asked.sentences]
         name = hashlib.sha256("\n".join(chosen).encode()).hexdigest()
-    label(maker_of(voice), chosen, name, folder, len(os.sched_getaffinity(0)))
+    label(maker_of(voice), chosen, name, folder, len(os.sched_getaffinity(0)), asked.sounding or None)
     return Labels(folder)
 
 

@@ -15,12 +15,16 @@ from compress.labels.store import Labels
 from compress.students.export import load_average
 from edgevoice.errors import EdgevoiceError
 
+SOUNDING = ("vocoder", "finish")
+"""Stages that learn from audio."""
+
 
 @dataclass(frozen=True)
 class Card:
     """How a student came to be.
 
-    ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: sound in those labels.
+    ``recipe``, ``labels``: keys of what it was last trained by and on; ``hours``: speech in those labels, for
+    a vocoder that whose audio is there.
     ``steps``, ``seconds``: of training, with the runs before whose weights it went on from. ``teacher``: the
     voice's name. ``finish``: those of the steps that were the vocoder's finish with its fellows. ``pace``:
     what its durations were multiplied by after training, see `compress.distil.pace`.
@@ -57,14 +61,14 @@ def from_run(task: Task, stage: str, folder: Path) -> Trained:
         raise EdgevoiceError(f"{folder} holds no checkpoint; train the {stage} first")
     shards = int(state["identity"]["shards"])
     checkpoint.check(folder, state, checkpoint.Identity(task_key(task), task.labels.info.key, shards))
-    student, card = load_average(blank(task), state), _card(state, task.labels)
+    student, card = load_average(blank(task), state), _card(state, task.labels, stage)
     if stage == "finish":
         recipe: str = getattr(task, "recipe", card.recipe)
         return Trained("vocoder", student, replace(card, recipe=recipe, finish=int(state["step"])))
     return Trained(stage, student, replace(card, pace=keep_pace(stage, student, task.labels)))
 
 
-def _card(state: dict[str, Any], labels: Labels) -> Card:
+def _card(state: dict[str, Any], labels: Labels, stage: str) -> Card:
     identity = checkpoint.Identity(**state["identity"])
     before = state.get("before", {"steps": 0, "seconds": 0.0})
     seen = labels if labels.shards == identity.shards else Labels(labels.root, identity.shards)
@@ -73,7 +77,7 @@ def _card(state: dict[str, Any], labels: Labels) -> Card:
         identity.labels,
         int(state["step"]) + int(before["steps"]),
         float(state["seconds"]) + float(before["seconds"]),
-        seen.seconds / 3600,
+        seen.seconds(sounding=stage in SOUNDING) / 3600,
         labels.info.teacher,
         labels.info.sample_rate,
         labels.info.hop,

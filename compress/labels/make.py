@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -24,15 +25,33 @@ MakeTeacher = Callable[[], Teacher]
 _teacher: Teacher | None = None
 
 
+@dataclass(frozen=True)
+class Order:
+    """A shard that is to be made."""
+
+    number: int
+    texts: list[str]
+    sounding: bool
+
+
 def label_key(teacher: Teacher, texts: str) -> str:
     """What labels depend on; ``texts`` names the text source, as shard n always holds the same sentences."""
     parts = {"format": FORMAT, "teacher": teacher.identity, "texts": texts, "shard": SHARD}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def label(make_teacher: MakeTeacher, texts: Iterable[str], texts_name: str, root: Path, jobs: int = 1) -> int:
+def label(
+    make_teacher: MakeTeacher,
+    texts: Iterable[str],
+    texts_name: str,
+    root: Path,
+    jobs: int = 1,
+    sounding: int | None = None,
+) -> int:
     """Label ``texts`` into ``root``; returns how many shards were made now.
 
+    ``sounding``: of how many texts the audio is made too, in whole shards; None: of all. Only a vocoder needs
+    it, and it is nearly all of a heavy teacher's work.
     ``make_teacher`` must be picklable (a module's function or a partial of one): each process makes its own.
     """
     teacher = make_teacher()
@@ -46,10 +65,10 @@ def label(make_teacher: MakeTeacher, texts: Iterable[str], texts_name: str, root
     )
     open_folder(root, info)
     todo = [
-        (number, batch)
+        Order(number, batch, sounding is None or number * SHARD < sounding)
         for number, batch in enumerate(_batches(texts))
-        if not shard_is_whole(shard_path(root, number), info.key)
     ]
+    todo = [one for one in todo if not shard_is_whole(shard_path(root, one.number), info.key, one.sounding)]
     for _ in track(_run(make_teacher, todo, root, info, jobs), "labelling", total=len(todo)):
         pass
     return len(todo)
@@ -62,12 +81,12 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _run(
-    make_teacher: MakeTeacher, todo: Sequence[tuple[int, list[str]]], root: Path, info: LabelInfo, jobs: int
+    make_teacher: MakeTeacher, todo: Sequence[Order], root: Path, info: LabelInfo, jobs: int
 ) -> Iterator[int]:
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make_teacher,)
     ) as pool:
-        waiting = [pool.submit(_make_shard, number, batch, root, info) for number, batch in todo]
+        waiting = [pool.submit(_make_shard, order, root, info) for order in todo]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -90,13 +109,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make_shard(number: int, batch: list[str], root: Path, info: LabelInfo) -> int:
+def _make_shard(order: Order, root: Path, info: LabelInfo) -> int:
     assert _teacher is not None
     rows = []
-    for place, text in enumerate(batch):
-        seed = number * SHARD + place
+    for place, text in enumerate(order.texts):
+        seed = order.number * SHARD + place
         ids = _teacher.phonemes(text)
         if len(ids):
-            rows.append((text, seed, _teacher.speak(ids, seed)))
-    write_shard(shard_path(root, number), info.key, rows, info.hop)
-    return number
+            rows.append((text, seed, _teacher.speak(ids, seed, order.sounding)))
+    write_shard(shard_path(root, order.number), info.key, rows)
+    return order.number

@@ -39,13 +39,16 @@ class LabelInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one utterance lies. ``frames`` is its length in frames of ``hop`` samples."""
+    """Where one utterance lies. ``frames`` is its length in frames of ``hop`` samples; ``sounding``: whether
+    its audio is there, too.
+    """
 
     shard: Path
     number: int
     text: str
     seed: int
     frames: int
+    sounding: bool = True
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -90,7 +93,7 @@ def shard_path(root: Path, number: int) -> Path:
     return root / f"shard-{number:06d}.safetensors"
 
 
-def write_shard(path: Path, key: str, rows: Sequence[tuple[str, int, Utterance]], hop: int) -> None:
+def write_shard(path: Path, key: str, rows: Sequence[tuple[str, int, Utterance]]) -> None:
     """Write utterances as (text, seed, fields) to one shard."""
     tensors = {
         f"{number}.{name}": np.ascontiguousarray(value)
@@ -100,13 +103,17 @@ def write_shard(path: Path, key: str, rows: Sequence[tuple[str, int, Utterance]]
     if not tensors:
         tensors = {"empty": np.zeros(1, np.int16)}
     described = [
-        {"text": text, "seed": seed, "frames": len(fields["audio"]) // hop} for text, seed, fields in rows
+        {"text": text, "seed": seed, "frames": fields["latents"].shape[1], "sounding": "audio" in fields}
+        for text, seed, fields in rows
     ]
     write_atomically(path, save(tensors, {"key": key, "rows": json.dumps(described)}))
 
 
-def shard_is_whole(path: Path, key: str) -> bool:
-    """Whether the shard is there and entire; a shard of another teacher is an error, a damaged one is not."""
+def shard_is_whole(path: Path, key: str, sounding: bool = True) -> bool:
+    """Whether the shard is there and entire, ``sounding`` with its audio.
+
+    A shard of another teacher is an error, a damaged one is not.
+    """
     if not path.exists():
         return False
     try:
@@ -115,7 +122,7 @@ def shard_is_whole(path: Path, key: str) -> bool:
         return False
     if metadata.get("key") != key:
         raise EdgevoiceError(f"{path} is of another teacher or other settings; name another folder")
-    return True
+    return not sounding or all(row.get("sounding", True) for row in json.loads(metadata["rows"]))
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -145,15 +152,18 @@ class Labels:
         if metadata.get("key") != self.info.key:
             raise EdgevoiceError(f"{path} was made by another teacher than {path.parent / INDEX}; remove it")
         rows = json.loads(metadata["rows"])
-        return [Entry(path, n, row["text"], row["seed"], row["frames"]) for n, row in enumerate(rows)]
+        return [
+            Entry(path, n, row["text"], row["seed"], row["frames"], row.get("sounding", True))
+            for n, row in enumerate(rows)
+        ]
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    @property
-    def seconds(self) -> float:
-        """Audio in the folder."""
-        return sum(entry.frames for entry in self.entries) * self.info.hop / self.info.sample_rate
+    def seconds(self, sounding: bool = False) -> float:
+        """Speech in the folder; ``sounding``: only that whose audio is there."""
+        frames = sum(entry.frames for entry in self.entries if entry.sounding or not sounding)
+        return frames * self.info.hop / self.info.sample_rate
 
     def read(self, index: int, fields: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The named fields of one utterance, whole."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 Utterance = dict[str, NDArray[np.generic]]
 """One sentence as the teacher said it, field by field.
 
-Common to all teachers: ``phonemes`` int16 [T]; ``durations`` f32 [T], frames before rounding; ``audio`` int16
-[F*hop]. The rest is the teacher's own, named in its class. Of sampled inputs the ``seed`` is kept.
+Common to all teachers: ``phonemes`` int16 [T]; ``durations`` f32 [T], frames before rounding; ``latents``
+f16 [M,F]; ``audio`` int16 [F*hop]. The rest is the teacher's own, named in its class. Of sampled inputs the
+``seed`` is kept.
 """
 
 
@@ -33,8 +34,11 @@ class Teacher(Protocol):
         """Ids [T] of one sentence; empty where there is nothing to say or more than the teacher takes."""
         ...
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
-        """Say ``phonemes``; everything sampled, the choice of a speaker included, follows from ``seed``."""
+    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
+        """Say ``phonemes``; everything sampled, the choice of a speaker included, follows from ``seed``.
+
+        Not ``sounding``: without ``audio``, and without the work of the vocoder that would make it.
+        """
         ...
 
 

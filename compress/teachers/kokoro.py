@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from compress.teachers import kokoro_files
@@ -46,8 +47,7 @@ class KokoroTeacher:
     def __init__(self, files: Files, front_end: str = FRONT_END) -> None:
         self.noise: dict[str, tuple[int, float]] = {}
         cut = Cut(files.graph(), files.where)
-        self._outputs = {"audio": cut.model.graph.output[0].name, **vars(cut.taps)}
-        self._session = session(cut.with_taps())
+        self._cut, self._taps, self._sound = cut, vars(cut.taps), cut.model.graph.output[0].name
         self._voices, self._default = files.voices, files.default_voice
         self.table = files.table
         self._phonemizer = phonemizer(front_end, LANGUAGE)
@@ -82,20 +82,32 @@ class KokoroTeacher:
         shares = rng.dirichlet([1.0] * len(chosen))
         return {str(name): float(share) for name, share in zip(chosen, shares, strict=True)}
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
-        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - ENDS))
+    @cached_property
+    def _whole(self) -> ort.InferenceSession:
+        return session(self._cut.with_taps())
 
-    def speak_as(self, phonemes: NDArray[np.int64], style: NDArray[np.float32]) -> Utterance:
+    @cached_property
+    def _silent(self) -> ort.InferenceSession:
+        """A twentieth of the work: the rest is the generator's."""
+        return session(self._cut.without_generator())
+
+    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
+        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - ENDS), sounding)
+
+    def speak_as(
+        self, phonemes: NDArray[np.int64], style: NDArray[np.float32], sounding: bool = True
+    ) -> Utterance:
         """Say ids [T], zeros at both ends included, in one style [256]."""
         inputs: dict[str, Any] = {
             "tokens": phonemes[None],
             "style": style[None],
             "speed": np.ones(1, np.float32),
         }
-        answers = self._session.run(list(self._outputs.values()), inputs)
-        out = dict(zip(self._outputs, answers, strict=True))
+        names = {**self._taps, **({"audio": self._sound} if sounding else {})}
+        answers = (self._whole if sounding else self._silent).run(list(names.values()), inputs)
+        out = dict(zip(names, answers, strict=True))
         units = np.maximum(np.round(out["durations"][0]), 1)
-        return {
+        said: Utterance = {
             "phonemes": phonemes.astype(np.int16),
             "durations": (out["durations"][0] * FRAMES_PER_UNIT).astype(np.float32),
             "repeats": (units * FRAMES_PER_UNIT).astype(np.int16),
@@ -105,8 +117,10 @@ class KokoroTeacher:
             "energy": out["energy"].reshape(-1),
             "latents": out["latents"][0].astype(np.float16),
             "style": style,
-            "audio": to_int16(out["audio"].reshape(-1) / FULL_SCALE),
         }
+        if sounding:
+            said["audio"] = to_int16(out["audio"].reshape(-1) / FULL_SCALE)
+        return said
 
 
 def _columns(states: NDArray[np.float32], phonemes: int) -> NDArray[np.float16]:

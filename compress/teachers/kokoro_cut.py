@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 
 from edgevoice.errors import EdgevoiceError
 
@@ -104,3 +106,13 @@ class Cut:
         for name in vars(self.taps).values():
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
         return model
+
+    def without_generator(self) -> onnx.ModelProto:
+        """The graph that answers with the tensors between its stages alone, and makes no sound."""
+        model = self.with_taps()
+        del model.graph.output[0]
+        graph = gs.import_onnx(model)
+        for tensor in graph.outputs:
+            tensor.dtype = np.float32
+        made: onnx.ModelProto = gs.export_onnx(graph.cleanup())
+        return made

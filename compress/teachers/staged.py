@@ -56,20 +56,22 @@ class StagedTeacher:
         ids, _ = self._voice.table.encode(self._phonemizer.phonemize(words))
         return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int) -> Utterance:
+    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
         noise = self._noise("encoder", seed, DURATION_NOISE, len(phonemes))
         hidden, durations = self._run("encoder", noise, phonemes=phonemes[None])
         frames = np.repeat(hidden, np.maximum(np.ceil(durations[0]), 1).astype(np.int64), axis=2)
         noise = self._noise("acoustic", seed, FRAME_NOISE, frames.shape[2])
         (latents,) = self._run("acoustic", noise, frames=frames)
-        (waveform,) = self._run("vocoder", None, latents=latents)
-        return {
+        said: Utterance = {
             "phonemes": phonemes.astype(np.int16),
             "durations": durations[0],
             "hidden": hidden[0].astype(np.float16),
             "latents": latents[0].astype(np.float16),
-            "audio": to_int16(waveform.reshape(-1)),
         }
+        if sounding:
+            (waveform,) = self._run("vocoder", None, latents=latents)
+            said["audio"] = to_int16(waveform.reshape(-1))
+        return said
 
     def _noise(self, stage: Any, seed: int, stream: int, length: int) -> NDArray[np.float32] | None:
         noise = self._voice.stages[stage].noise

@@ -75,6 +75,14 @@ def test_what_the_teacher_says_is_what_its_file_says(teacher: KokoroTeacher) -> 
     assert np.abs(said["durations"] - said["repeats"]).max() <= 1.0 or said["repeats"].min() == 2
 
 
+def test_without_sound_it_says_the_rest_alike(teacher: KokoroTeacher) -> None:
+    ids = teacher.phonemes("Two boats lie here.")
+    whole, silent = teacher.speak(ids, 4), teacher.speak(ids, 4, sounding=False)
+    assert set(whole) - set(silent) == {"audio"}
+    for name, value in silent.items():
+        np.testing.assert_array_equal(value, whole[name])
+
+
 def test_everything_drawn_follows_from_the_seed(teacher: KokoroTeacher) -> None:
     draws = [teacher.draw(seed) for seed in range(400)]
     assert draws == [teacher.draw(seed) for seed in range(400)]

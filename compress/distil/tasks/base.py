@@ -47,11 +47,14 @@ class Segments:
     Ends are drawn too: there the student sees the same zero padding as when it speaks.
     """
 
-    def __init__(self, labels: Labels, frames: int, seed: int) -> None:
+    def __init__(self, labels: Labels, frames: int, seed: int, sounding: bool = False) -> None:
+        """``sounding``: only from those whose audio is there."""
         lengths = np.array([entry.frames for entry in labels.entries])
-        self.usable = np.flatnonzero(lengths >= frames)
+        heard = np.array([entry.sounding or not sounding for entry in labels.entries])
+        self.usable = np.flatnonzero((lengths >= frames) & heard)
         if not len(self.usable):
-            raise EdgevoiceError(f"no labelled utterance has {frames} frames; label more, or train on fewer")
+            kind = "labelled utterance with its audio" if sounding else "labelled utterance"
+            raise EdgevoiceError(f"no {kind} has {frames} frames; label more, or train on fewer")
         self.lengths, self.frames, self.seed = lengths, frames, seed
         weights = lengths[self.usable].astype(np.float64)
         self.cumulative = np.cumsum(weights / weights.sum())

@@ -25,7 +25,7 @@ class VocoderTask:
             )
         self.stage, self.labels = stage, labels
         self.config = self._config()
-        self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed)
+        self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed, sounding=True)
         self.overlap_add = OverlapAdd(stage.n_fft, labels.info.hop)
         self.context = Vocoder(self.config).context
         self.scale = np.float32(labels.info.full_scale / 32767.0)
