@@ -51,7 +51,8 @@ def evaluate(
     if voice is not None:
         require_teacher(said, maker_of(voice)())
     students = {one.stage: one.student for one in found.values()}
-    chain = make_chain(students, said, voice, getattr(tasks.get("vocoder"), "basis", None))
+    vocoder = tasks.get("finish") or tasks.get("vocoder")
+    chain = make_chain(students, said, voice, getattr(vocoder, "basis", None))
     numbers = range(min(count, len(said)))
     scale = np.float32(said.info.full_scale / 32767.0)
     theirs = [said.read(index, ["audio"])["audio"].astype(np.float32) * scale for index in numbers]

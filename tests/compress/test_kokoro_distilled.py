@@ -11,7 +11,9 @@ from tiny_kokoro import STYLE, folder_of_one, voices
 
 from compress import pipeline, recipe, teachers
 from compress.distil.config import training_key
+from compress.distil.evaluate import evaluate
 from compress.distilled import Origin
+from compress.labels.store import Labels
 from edgevoice import EdgevoiceError, Voice, manifest
 from targets import load as load_target
 
@@ -23,7 +25,8 @@ long = 32
 sentences = 3
 teacher_sentences = 3
 [labels]
-sentences = 8
+sentences = 48
+sounding = 8
 [gate]
 log_mel_l1 = 5.0
 [student_gate]
@@ -59,6 +62,9 @@ kernels = [3, 3]
 attention_after = [1]
 duration_width = 8
 duration_kernels = [3]
+[distil.finish.adversary]
+sizes = [256]
+width = 4
 [distil.finish.schedule]
 steps = 1
 items = 2
@@ -129,6 +135,14 @@ def test_students_of_it_are_trained_judged_and_speak_in_every_voice(folder: Path
     assert trained is not None
     assert (trained.steps, trained.finish_steps) == (3, 1)
     assert trained.recipe == training_key(config, "vocoder")  # by it a file of these weights is known
+    labels = Labels(training / "labels")
+    text = made.bundle.manifest.stages["encoder"].trained
+    assert text is not None
+    hours = [labels.seconds(sounding=sounding) / 3600 for sounding in (True, False)]
+    assert hours[1] - hours[0] > 0.002
+    assert (trained.label_hours, text.label_hours) == pytest.approx(hours, abs=0.001)
+    found = evaluate(file, labels.root, training, labels.root, 1, ["spectral"], ["finish"])
+    assert found["figures"]["log_mel_l1"]["mean"] > 0
     again = pipeline.compress(
         folder, load_target("cpu"), chosen, tmp_path / "again", origin=Origin(training, as_trained=True)
     )

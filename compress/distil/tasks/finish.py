@@ -38,6 +38,7 @@ class FinishTask:
         self.stage, self.labels, self.mix = replace(vocoder, schedule=finish.schedule), labels, finish.mix
         self.adversary = finish.adversary
         self._vocoder = vocoder_task(config, self.stage, labels, voice)
+        self.basis = getattr(self._vocoder, "basis", None)
         self._vocoder.item = self._item  # type: ignore[method-assign]
         files = {stage: folder / f"{stage}{weights.SUFFIX}" for stage in fellows_of(labels)}
         students = {
