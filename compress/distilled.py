@@ -105,8 +105,10 @@ def _replaced(voice: StagedVoice, config: DistilConfig, stages: dict[StageName, 
     if "vocoder" in stages:
         rows = {tensor.name: tensor for tensor in stages["vocoder"].model.graph.output}.get("spectrum")
         wide = rows.type.tensor_type.shape.dim[1].dim_value if rows is not None else 0
+        wide //= 2 if config.vocoder is not None and config.vocoder.source else 1
         spectrum = manifest.Spectrum(wide - 2) if wide else None
     if config.vocoder is not None and config.vocoder.harmonics and config.acoustic is not None:
         components = config.acoustic.latents
-        phase = manifest.Phase(config.vocoder.harmonics, f0=components, voicing=components + 1)
+        driver = config.vocoder
+        phase = manifest.Phase(driver.harmonics, components, components + 1, driver.source)
     return replace(voice, stages={**voice.stages, **stages}, spectrum=spectrum, phase=phase, chunked=True)

@@ -107,12 +107,15 @@ class Spectrum(_Strict, frozen=True):
 class Phase(_Strict, frozen=True):
     """A vocoder driven by the running phase of F0: sine and cosine of its first harmonics.
 
-    ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents.
+    ``f0`` (Hz) and ``voicing`` (0 to 1) are channels of the latents. ``source``: it answers with gains for
+    the spectrum of a pulse train of that phase and with what is added, twice the rows of a spectrum; see
+    `edgevoice.runtime.source`.
     """
 
     harmonics: Channels
     f0: Count
     voicing: Count
+    source: bool = False
 
 
 class Measure(_Strict, frozen=True):

@@ -24,7 +24,8 @@ from compress.teachers.base import normal
 from compress.teachers.staged import DURATION_NOISE, session
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, StageName
-from edgevoice.runtime.spectrum import harmonic_phase
+from edgevoice.runtime.source import pulses, shaped, source_spectrum
+from edgevoice.runtime.spectrum import harmonic_phase, overlap_add
 
 Float = NDArray[np.float32]
 
@@ -126,7 +127,13 @@ class KokoroChain:
         harmonics = int(self._vocoder.config.phase) // 2  # type: ignore[union-attr, arg-type]
         phase, _ = harmonic_phase(latents[-2], latents[-1], 0.0, harmonics, info.sample_rate / info.hop)
         style = self._said.read(index, ["style"])["style"]
-        return sound(self._vocoder, info.hop, latents=latents, phase=phase, speaker=style)
+        inputs = {"latents": latents, "phase": phase, "speaker": style}
+        if not self._vocoder.config.source:  # type: ignore[union-attr]
+            return sound(self._vocoder, info.hop, **inputs)
+        (answer,) = run(self._vocoder, **inputs)
+        train = pulses(latents[-2], latents[-1], 0.0, info.hop, info.sample_rate)
+        waves = source_spectrum(train, 0, latents.shape[1], answer.shape[0] // 2 - 2)
+        return overlap_add(shaped(answer, waves), info.hop)
 
     def durations(self, index: int) -> Float | None:
         return None if self._text is None else self._spoken(index)[0]

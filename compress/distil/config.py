@@ -53,6 +53,8 @@ class VocoderLoss:
 class VocoderStage:
     """``harmonics``: for a teacher with a sine source, how many of them drive the student.
 
+    ``source``: whether it shapes the spectrum of such a source, too.
+
     ``keep``: instead of a new student, the teacher's own HiFi-GAN with this part of its channels; of the
     other keys only those of loss and schedule count then.
     """
@@ -65,11 +67,16 @@ class VocoderStage:
     n_fft: int = 1024
     cartesian: bool = False
     harmonics: int = 0
+    source: bool = False
     loss: VocoderLoss = field(default_factory=VocoderLoss)
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         _refuse_ratio("vocoder", self.keep)
+        if self.source and not self.harmonics:
+            raise EdgevoiceError(
+                "distil.vocoder.source needs a teacher with a sine source: name harmonics, too"
+            )
 
 
 @dataclass(frozen=True)

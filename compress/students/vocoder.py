@@ -18,7 +18,7 @@ class VocoderConfig:
     """Each frame of the result depends on ``input_kernel // 2 + sum(kernel // 2)`` frames to each side.
 
     ``phase``: channels of the harmonic phase, twice the harmonics; then the latents' last two channels are F0
-    in Hz and voicing.
+    in Hz and voicing. ``source``: the answer shapes a source's spectrum, see `edgevoice.runtime.source`.
     """
 
     latents: int
@@ -31,6 +31,7 @@ class VocoderConfig:
     phase: int = 0
     speaker: int = 0
     cartesian: bool = False
+    source: bool = False
 
 
 TYPICAL_F0 = 200.0
@@ -41,6 +42,7 @@ class Vocoder(nn.Module):
 
     The spectrum's first half are real parts, the second imaginary ones, of a Hann-windowed STFT.
     ``cartesian`` answers with both directly; otherwise with magnitude and angle, from which they are made.
+    With a ``source`` the same for gains of its spectrum comes before, [B,2*(n_fft+2),F] in all.
     """
 
     scale: Tensor
@@ -56,7 +58,7 @@ class Vocoder(nn.Module):
             config.input_kernel,
             config.speaker,
         )
-        self.head = nn.Linear(config.width, config.n_fft + 2)
+        self.head = nn.Linear(config.width, (1 + config.source) * (config.n_fft + 2))
         self.context = self.trunk.context
         scale = torch.ones(config.latents, 1)
         if config.phase:
@@ -68,10 +70,30 @@ class Vocoder(nn.Module):
         y: Tensor = self.head(self.trunk(x, speaker)).transpose(1, 2)
         if self.config.cartesian:
             return y
-        half = self.config.n_fft // 2 + 1
-        magnitude = torch.exp(torch.clamp(y[:, :half], max=LOUDEST))
-        angle = y[:, half:]
-        return torch.cat([magnitude * torch.cos(angle), magnitude * torch.sin(angle)], dim=1)
+        bins = self.config.n_fft // 2 + 1
+        if self.config.source:
+            return torch.cat([_polar(y[:, : 2 * bins], bins), _polar(y[:, 2 * bins :], bins)], dim=1)
+        return _polar(y, bins)
+
+
+def _polar(y: Tensor, half: int) -> Tensor:
+    """Log magnitudes and angles [B,2*half,F] to real and imaginary parts."""
+    magnitude = torch.exp(torch.clamp(y[:, :half], max=LOUDEST))
+    angle = y[:, half:]
+    return torch.cat([magnitude * torch.cos(angle), magnitude * torch.sin(angle)], dim=1)
+
+
+def shaped(answer: Tensor, source: Tensor) -> Tensor:
+    """`edgevoice.runtime.source.shaped` for training; ``source`` f32 [B,n_fft+2,F], real then imaginary."""
+    gain_real, gain_imaginary, real, imaginary = answer.chunk(4, dim=1)
+    wave_real, wave_imaginary = source.chunk(2, dim=1)
+    return torch.cat(
+        [
+            real + gain_real * wave_real - gain_imaginary * wave_imaginary,
+            imaginary + gain_real * wave_imaginary + gain_imaginary * wave_real,
+        ],
+        dim=1,
+    )
 
 
 class OverlapAdd(nn.Module):

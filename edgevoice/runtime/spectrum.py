@@ -11,7 +11,7 @@ Float = npt.NDArray[np.float32]
 
 
 @lru_cache(maxsize=4)
-def _hann(n_fft: int) -> Float:
+def hann(n_fft: int) -> Float:
     steps = np.arange(n_fft) / n_fft
     return (0.5 - 0.5 * np.cos(2 * np.pi * steps)).astype(np.float32)
 
@@ -32,7 +32,7 @@ def overlap_add(spectrum: Float, hop: int) -> Float:
     bins = np.empty((frames, half), np.complex64)
     bins.real, bins.imag = spectrum[:half].T, spectrum[half:].T
     pieces = np.fft.irfft(bins, n_fft, axis=1)
-    pieces *= _hann(n_fft)
+    pieces *= hann(n_fft)
     pad = (n_fft - hop) // 2
     kept = slice(pad, pad + frames * hop)
     return _add(pieces, hop)[kept] * _gain(n_fft, hop, frames)[kept]
@@ -55,7 +55,7 @@ def _add(pieces: npt.NDArray[np.floating], hop: int) -> Float:
 @lru_cache(maxsize=8)
 def _gain(n_fft: int, hop: int, frames: int) -> Float:
     """What undoes the windows' sum; an utterance has few lengths of chunks."""
-    weight = _add(np.broadcast_to(_hann(n_fft) ** 2, (frames, n_fft)), hop)
+    weight = _add(np.broadcast_to(hann(n_fft) ** 2, (frames, n_fft)), hop)
     return np.asarray(1 / np.maximum(weight, 1e-8), np.float32)
 
 

@@ -13,6 +13,7 @@ from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Chunks, Durations, Manifest, Noise
 from edgevoice.runtime.chunks import spans, window
 from edgevoice.runtime.engines import Array, Engine
+from edgevoice.runtime.source import pulses, shaped, source_spectrum
 from edgevoice.runtime.spectrum import harmonic_phase, margin, overlap_add
 
 Float = npt.NDArray[np.float32]
@@ -69,12 +70,11 @@ class Stages:
     def _vocode(self, latents: _Latents, start: int, stop: int, conditions: Mapping[str, Float]) -> Float:
         hop, spectrum = self.manifest.voice.hop, self.manifest.spectrum
         reach = margin(spectrum.n_fft, hop) if spectrum else 0
-        context = self.manifest.stages["vocoder"].context + reach
-        place = window(start, stop, context, latents.frames)
-        columns, phase = latents.get(place.left, place.right)
-        feeds: dict[str, Array] = {"latents": columns[None], **conditions}
-        if phase is not None:
-            feeds["phase"] = phase[None]
+        place = window(start, stop, ahead(self.manifest), latents.frames)
+        made = latents.get(place.left, place.right)
+        feeds: dict[str, Array] = {"latents": made.columns[None], **conditions}
+        if made.phase is not None:
+            feeds["phase"] = made.phase[None]
         (out,) = self.vocoder.run(_taken(self.vocoder, feeds))
         steps = (place.right - place.left) * (hop if spectrum is None else 1)
         if out.shape[-1] != steps or not np.isfinite(out).all():
@@ -82,8 +82,33 @@ class Stages:
         if spectrum is None:
             return np.clip(out[0, place.crop(hop)], -1.0, 1.0)
         heard = window(start, stop, reach, latents.frames)
-        sound = overlap_add(out[0, :, heard.left - place.left : heard.right - place.left], hop)
+        left, right = heard.left - place.left, heard.right - place.left
+        answer = out[0, :, left:right]
+        if made.train is not None:
+            answer = shaped(answer, source_spectrum(made.train, left, right, spectrum.n_fft))
+        sound = overlap_add(answer, hop)
         return np.clip(sound[heard.crop(hop)], -1.0, 1.0)
+
+
+def ahead(manifest: Manifest) -> int:
+    """Frames on each side of a chunk that the vocoder's part of the work asks for."""
+    context, spectrum = manifest.stages["vocoder"].context, manifest.spectrum
+    if spectrum is None:
+        return context
+    reach = margin(spectrum.n_fft, manifest.voice.hop)
+    sourced = manifest.phase is not None and manifest.phase.source
+    return max(context, reach if sourced else 0) + reach
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A window of the latents f32 [M,W] and, where the voice has them, of their phase [2k,W] and of the
+    source's pulses [hop,W].
+    """
+
+    columns: Float
+    phase: Float | None
+    train: Float | None
 
 
 class _Latents:
@@ -105,15 +130,17 @@ class _Latents:
         self._kept_from = self._made = 0
         self._columns: Float | None = None
         self._phases: Float | None = None
+        self._train: Float | None = None
         self._turns = 0.0
 
-    def get(self, left: int, right: int) -> tuple[Float, Float | None]:
-        """Latents f32 [M, right - left] and, where the voice has one, their phase f32 [2k, right - left]."""
+    def get(self, left: int, right: int) -> _Made:
+        """The window from frame ``left`` to ``right``."""
         if right > self._made:
             self._make(left, right)
         assert self._columns is not None
         part = slice(left - self._kept_from, right - self._kept_from)
-        return self._columns[:, part], None if self._phases is None else self._phases[:, part]
+        phase, train = (None if rows is None else rows[:, part] for rows in (self._phases, self._train))
+        return _Made(self._columns[:, part], phase, train)
 
     def _make(self, left: int, right: int) -> None:
         place = window(self._made, right, self._stage.context, self.frames)
@@ -127,20 +154,22 @@ class _Latents:
         (out,) = engine.run(_taken(engine, feeds))
         fresh = out[0][:, place.crop()]
         drop = left - self._kept_from
-        phases = self._phase(fresh)
         self._columns = _append(self._columns, fresh, drop)
-        self._phases = None if phases is None else _append(self._phases, phases, drop)
+        self._drive(fresh, drop)
         self._kept_from, self._made = left, right
 
-    def _phase(self, fresh: Float) -> Float | None:
+    def _drive(self, fresh: Float, drop: int) -> None:
+        """Go on with phase and pulses where the frames before ended."""
         phase, voice = self._stages.manifest.phase, self._stages.manifest.voice
         if phase is None:
-            return None
+            return
+        f0, voicing, start = fresh[phase.f0], fresh[phase.voicing], self._turns
         rate = voice.sample_rate / voice.hop
-        waves, self._turns = harmonic_phase(
-            fresh[phase.f0], fresh[phase.voicing], self._turns, phase.harmonics, rate
-        )
-        return waves
+        waves, self._turns = harmonic_phase(f0, voicing, start, phase.harmonics, rate)
+        self._phases = _append(self._phases, waves, drop)
+        if phase.source:
+            train = pulses(f0, voicing, start, voice.hop, voice.sample_rate)
+            self._train = _append(self._train, train, drop)
 
 
 class _Tape:

@@ -40,6 +40,7 @@ width = 8
 kernels = [3]
 n_fft = 1200
 harmonics = 2
+source = true
 [distil.vocoder.loss]
 sizes = [256, 512]
 draw = 1

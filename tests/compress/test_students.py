@@ -23,6 +23,9 @@ STUDENTS = {
     "driven vocoder": lambda: Vocoder(
         VocoderConfig(latents=5, hop=16, n_fft=64, width=12, kernels=(3,), phase=4, speaker=3)
     ),
+    "sourced vocoder": lambda: Vocoder(
+        VocoderConfig(latents=5, hop=16, n_fft=64, width=12, kernels=(3,), phase=4, speaker=3, source=True)
+    ),
     "acoustic": lambda: Acoustic(AcousticConfig(latents=6, width=12, kernels=(5, 3))),
     "contour acoustic": lambda: ContourAcoustic(
         ContourConfig(hidden=6, latents=4, width=12, kernels=(5, 3), speaker=3)
@@ -66,7 +69,9 @@ def test_the_file_equals_the_network_at_any_length(name: str) -> None:
             np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["vocoder", "driven vocoder", "acoustic", "contour acoustic"])
+@pytest.mark.parametrize(
+    "name", ["vocoder", "driven vocoder", "sourced vocoder", "acoustic", "contour acoustic"]
+)
 def test_the_stated_context_is_what_the_student_sees(name: str) -> None:
     student = made(name)
     inputs, _ = signature(student, 60)

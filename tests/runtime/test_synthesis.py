@@ -206,8 +206,15 @@ def spectrum(latents: Float, phase: Float) -> list[Float]:
     return [rows / np.float32(100)]
 
 
+def source(latents: Float, phase: Float) -> list[Float]:
+    """Gains and what is added, from the latents themselves and no frame around."""
+    rows = np.tile(np.concatenate([latents, phase], axis=1), (1, 8, 1))[:, : 2 * (N_FFT + 2)]
+    return [rows / np.float32(100)]
+
+
 def fakes(vocoder: str = "wave") -> Speaker:
-    contexts: dict[StageName, int] = {"encoder": 0, "acoustic": 3, "vocoder": 2}
+    reach = 0 if vocoder == "source" else 2
+    contexts: dict[StageName, int] = {"encoder": 0, "acoustic": 3, "vocoder": reach}
     noises = {"encoder": Noise(1, 0.5), "acoustic": Noise(CHANNELS, 0.25), "vocoder": None}
     stages = {
         name: Stage([Variant("f", "fp32")], "f", "", context=context, noise=noises[name])
@@ -222,12 +229,13 @@ def fakes(vocoder: str = "wave") -> Speaker:
         stages,
         {},
         Provenance("", "", "", "", "", {}),
-        spectrum=Spectrum(N_FFT) if vocoder == "spectrum" else None,
-        phase=Phase(1, f0=0, voicing=1) if vocoder == "spectrum" else None,
+        spectrum=None if vocoder == "wave" else Spectrum(N_FFT),
+        phase=None if vocoder == "wave" else Phase(1, f0=0, voicing=1, source=vocoder == "source"),
     )
     heads = {
         "wave": Fake(("latents",), wave),
         "spectrum": Fake(("latents", "phase"), spectrum),
+        "source": Fake(("latents", "phase"), source),
     }
     engines = {"encoder": Fake(("phonemes", "noise"), encode), "acoustic": Fake(("frames", "noise"), act)}
     ids = np.random.default_rng(5).integers(1, 9, 60)
@@ -235,7 +243,7 @@ def fakes(vocoder: str = "wave") -> Speaker:
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 20), st.integers(1, 40), st.sampled_from(["wave", "spectrum"]))
+@given(st.integers(1, 20), st.integers(1, 40), st.sampled_from(["wave", "spectrum", "source"]))
 def test_every_form_of_vocoder_equals_its_whole_run(first: int, long: int, vocoder: str) -> None:
     speaker = fakes(vocoder)
     whole = speaker.say()
@@ -249,6 +257,15 @@ def test_one_frame_less_of_context_is_heard(vocoder: str, stage: StageName) -> N
     speaker = fakes(vocoder)
     assert np.abs(speaker.with_context(stage, -1).say(2, 8) - speaker.say()).max() > 1e-3
     np.testing.assert_allclose(speaker.with_context(stage, 1).say(2, 8), speaker.say(), atol=1e-4)
+
+
+def test_a_source_is_heard_only_where_its_gains_are() -> None:
+    speaker = fakes("source")
+    sourced, heard = speaker.say(), fakes("source")
+    plain = Fake(("latents", "phase"), lambda latents, phase: [source(latents, phase)[0][:, N_FFT + 2 :]])
+    manifest = msgspec.structs.replace(heard.stages.manifest, phase=Phase(1, f0=0, voicing=1))
+    silent = replace(heard, stages=replace(heard.stages, manifest=manifest, vocoder=plain)).say()
+    assert np.abs(sourced - silent).max() > 1e-2
 
 
 def test_no_engine_is_given_more_than_a_long_chunk_and_its_context() -> None:

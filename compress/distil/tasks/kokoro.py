@@ -18,6 +18,7 @@ from compress.students.acoustic import ContourAcoustic, ContourConfig
 from compress.students.encoder import Encoder, EncoderConfig
 from compress.students.vocoder import TYPICAL_F0, VocoderConfig
 from compress.teachers.kokoro_files import UNVOICED_BELOW
+from edgevoice.runtime.source import pulses, source_spectrum
 from edgevoice.runtime.spectrum import harmonic_phase
 
 
@@ -50,13 +51,19 @@ class DrivenVocoderTask(VocoderTask):
     def drive(self, utterance: int, start: int, stop: int) -> dict[str, NDArray[np.float32]]:
         fields = self.labels.read(utterance, ["f0", "style"])
         latents = self.labels.cut(utterance, "latents", start, stop)
-        rate = self.labels.info.sample_rate / self.labels.info.hop
-        phase, _ = harmonic_phase(fields["f0"], voiced(fields["f0"]), 0.0, self.stage.harmonics, rate)
-        return {
+        info, voicing = self.labels.info, voiced(fields["f0"])
+        rate = info.sample_rate / info.hop
+        phase, _ = harmonic_phase(fields["f0"], voicing, 0.0, self.stage.harmonics, rate)
+        driven = {
             "latents": student_latents(self.basis, latents, fields["f0"][start:stop]),
             "phase": phase[:, start:stop],
             "speaker": fields["style"],
         }
+        if self.stage.source:
+            train = pulses(fields["f0"], voicing, 0.0, info.hop, info.sample_rate)
+            waves = source_spectrum(train, start, stop, self.stage.n_fft)
+            driven["source"] = np.concatenate([waves.real, waves.imag])
+        return driven
 
 
 class TextSide(nn.Module):

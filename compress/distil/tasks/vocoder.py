@@ -11,7 +11,7 @@ from compress.distil.config import VocoderStage
 from compress.distil.losses import spectral
 from compress.distil.tasks.base import Batch, Segments
 from compress.labels.store import Labels
-from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig
+from compress.students.vocoder import OverlapAdd, Vocoder, VocoderConfig, shaped
 from edgevoice.errors import EdgevoiceError
 
 
@@ -46,6 +46,7 @@ class VocoderTask:
             phase=phase,
             speaker=speaker,
             cartesian=stage.cartesian,
+            source=stage.source,
         )
 
     def student(self) -> Vocoder:
@@ -80,8 +81,11 @@ class VocoderTask:
 
     def sounds(self, student: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The student's and the teacher's waveform [B,N], both zero where context was cut."""
-        inputs = {name: value for name, value in batch.items() if name not in ("audio", "mask")}
-        return self.overlap_add(student(**inputs)) * batch["mask"], batch["audio"] * batch["mask"]
+        inputs = {name: value for name, value in batch.items() if name not in ("audio", "mask", "source")}
+        answer = student(**inputs)
+        if "source" in batch:
+            answer = shaped(answer, batch["source"])
+        return self.overlap_add(answer) * batch["mask"], batch["audio"] * batch["mask"]
 
     def distance(self, ours: Tensor, theirs: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The terms of `compress.distil.losses` at the STFT sizes that are drawn for this step."""

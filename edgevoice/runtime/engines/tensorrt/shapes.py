@@ -9,7 +9,7 @@ from edgevoice.manifest import Chunks, Manifest, StageName
 from edgevoice.options import LONGEST_IDS
 from edgevoice.runtime.chunks import spans, window
 from edgevoice.runtime.engines.tensorrt.build import Steps
-from edgevoice.runtime.spectrum import margin
+from edgevoice.runtime.synthesis import ahead
 
 USUAL_IDS = 64
 """What kernels of the encoder are chosen for: a short sentence."""
@@ -45,13 +45,12 @@ def of(manifest: Manifest) -> dict[StageName, Lengths]:
     """
     long = manifest.chunks.long
     own = manifest.stages["acoustic"].context
-    reach = margin(manifest.spectrum.n_fft, manifest.voice.hop) if manifest.spectrum else 0
-    ahead = manifest.stages["vocoder"].context + reach
-    acoustic, vocoder = zip(*_asked(manifest.chunks, own, ahead), strict=True)
+    further = ahead(manifest)
+    acoustic, vocoder = zip(*_asked(manifest.chunks, own, further), strict=True)
     return {
         "encoder": Lengths((Steps(1, USUAL_IDS, LONGEST_IDS),)),
-        "acoustic": _windows(acoustic, long + own + max(own, ahead)),
-        "vocoder": _windows(vocoder, long + 2 * ahead),
+        "acoustic": _windows(acoustic, long + own + max(own, further)),
+        "vocoder": _windows(vocoder, long + 2 * further),
     }
 
 
