@@ -16,6 +16,8 @@ Float = npt.NDArray[np.float32]
 LOWEST = 30.0
 """Hz: below it there is no voice, and the harmonics of so low a tone would be too many to sum exactly."""
 
+NEAR = 1e-5
+
 
 def pulses(f0: Float, voicing: Float, start: float, hop: int, sample_rate: int) -> Float:
     """All harmonics of F0 below half the sample rate, cosines of one amplitude, times voicing.
@@ -27,13 +29,15 @@ def pulses(f0: Float, voicing: Float, start: float, hop: int, sample_rate: int) 
     advance = held * hop / sample_rate
     before = start + np.cumsum(advance) - advance
     turns = before + np.outer(np.arange(1, hop + 1) / hop, advance)
-    count = np.floor(0.5 * sample_rate / np.maximum(held, LOWEST))
+    # Reduced before they are rounded: in float32 sines take a third of the time.
+    angle = (np.pi * (turns - np.rint(turns))).astype(np.float32)
+    odd = (2 * np.floor(0.5 * sample_rate / np.maximum(held, LOWEST)) + 1).astype(np.float32)
     # The sum of cosines in closed form (Dirichlet's kernel); at a whole turn it is its own limit.
-    below = np.sin(np.pi * turns)
-    near = np.abs(below) < 1e-9
-    summed = np.sin((2 * count + 1) * np.pi * turns) / np.where(near, 1.0, below)
-    train = 0.5 * (np.where(near, 2 * count + 1, summed) - 1)
-    return (train * voicing).astype(np.float32)
+    below = np.sin(angle)
+    near = np.abs(below) < NEAR
+    summed = np.sin(odd * angle) / np.where(near, np.float32(1), below)
+    train = np.where(near, odd, summed) - 1
+    return np.asarray(0.5 * train * voicing, np.float32)
 
 
 def source_spectrum(train: Float, left: int, right: int, n_fft: int) -> npt.NDArray[np.complex64]:
