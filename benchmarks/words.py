@@ -3,17 +3,19 @@
 The held-out sentences, never trained or calibrated on, are said by the teacher in FP32 and by each bundle as
 its users hear it, its own durations included; a recogniser writes both down. The speakers of a voice take
 turns. Fifty sentences decide nothing about word errors, hundreds do, and take half an hour: ``--kept FILE``
-keeps every sentence's errors, and goes on.
+keeps what was heard of every sentence, and goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +39,16 @@ from edgevoice.runtime.voice import Voice
 
 COUNT = 500
 SEED = 5
+PROBED = 50
 TEACHER = "teacher"
+FIELDS = ("recogniser", "talker", "number", "text", "heard")
 
 Float = npt.NDArray[np.float32]
 Says = Callable[[int, str], Float]
 
 
 @dataclass(frozen=True)
-class Speaker:
+class Talker:
     """``identity``: what its sound depends on; another one's kept sentences are not its own."""
 
     name: str
@@ -53,44 +57,50 @@ class Speaker:
     says: Says
 
 
-def taught(draft: Draft) -> Speaker:
+def taught(draft: Draft) -> Talker:
     """The teacher, all stages in FP32; the sentence's number chooses speaker and noise."""
 
     def says(number: int, text: str) -> Float:
-        rows = draft.staged.speakers
         ids = draft.ids([text])[0]
         rng = np.random.default_rng([SEED, number])
-        conditions = {} if rows is None else draft.conditions(number, len(ids))
-        return np.concatenate(list(draft.stages().speak(ids, rng, conditions)))
+        return np.concatenate(list(draft.stages().speak(ids, rng, draft.conditions(number, len(ids)))))
 
-    return Speaker(TEACHER, draft.identity, draft.staged.sample_rate, says)
+    # The front end decides the ids; these sentences stand for what it makes of all others.
+    identity = json.dumps(draft.key(corpus.held_out()[:PROBED]))
+    return Talker(TEACHER, _digest(identity), draft.staged.sample_rate, says)
 
 
-def shipped(path: Path, threads: int) -> Speaker:
+def shipped(path: Path, threads: int, speakers: Sequence[str]) -> Talker:
+    """A bundle as its users hear it; ``speakers``: the teacher's, which take turns."""
     voice = Voice.load(find(path), threads)
-    speakers = voice.speakers
+    if missing := [name for name in speakers if name not in voice.speakers]:
+        raise EdgevoiceError(f"{path} has no speaker {missing[0]}, which the teacher has")
 
     def says(number: int, text: str) -> Float:
         speaker = speakers[number % len(speakers)] if speakers else None
         return np.concatenate(list(voice.stream(text, speaker=speaker, seed=number, pause=0.0)))
 
-    return Speaker(str(path), voice.bundle.id, voice.sample_rate, says)
+    return Talker(str(path), f"{voice.bundle.id} {version('edgevoice')}", voice.sample_rate, says)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+Key = tuple[str, str, int, str]
 
 
 class Kept:
-    """Errors and words of each sentence, a line of JSON each, so that an interrupted run goes on."""
+    """What was heard of each sentence, a line of JSON each, so that an interrupted run goes on."""
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._found = path, dict(_lines(path))
 
-    def errors(self, speaker: Speaker, number: int, text: str) -> tuple[int, int]:
-        key = (speaker.identity, text)
+    def heard(self, talker: Talker, number: int, text: str) -> str:
+        key = (words.MODEL[1], talker.identity, number, text)
         if key not in self._found:
-            wrong, total = words.word_errors(
-                text, words.transcribe(speaker.says(number, text), speaker.sample_rate)
-            )
-            self._found[key] = (wrong, total)
-            self._append({"speaker": speaker.identity, "text": text, "errors": wrong, "words": total})
+            self._found[key] = words.transcribe(talker.says(number, text), talker.sample_rate)
+            self._append(dict(zip(FIELDS, (*key, self._found[key]), strict=True)))
         return self._found[key]
 
     def _append(self, row: dict[str, Any]) -> None:
@@ -103,13 +113,13 @@ class Kept:
             raise EdgevoiceError(f"cannot write {self._path}: {error.strerror}") from None
 
 
-def _lines(path: Path | None) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+def _lines(path: Path | None) -> Iterator[tuple[Key, str]]:
     if path is None or not path.exists():
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            row = json.loads(line)
-            yield (row["speaker"], row["text"]), (row["errors"], row["words"])
+            *key, heard = (json.loads(line)[name] for name in FIELDS)
+            yield tuple(key), heard
         except (ValueError, KeyError, TypeError):
             raise EdgevoiceError(
                 f"{path}, line {number} is no sentence that was kept: remove the line, or name another file"
@@ -117,14 +127,14 @@ def _lines(path: Path | None) -> Iterator[tuple[tuple[str, str], tuple[int, int]
 
 
 def figures(
-    teacher: Speaker, others: Sequence[Speaker], sentences: Sequence[str], kept: Kept
+    teacher: Talker, others: Sequence[Talker], sentences: Sequence[str], kept: Kept
 ) -> dict[str, dict[str, Interval]]:
     """For each bundle and the teacher: its word error rate, and for a bundle how much above the teacher's."""
     errors: dict[str, list[int]] = {one.name: [] for one in (teacher, *others)}
     totals: list[int] = []
     for number, text in enumerate(track(list(sentences), "listening")):
         for one in (teacher, *others):
-            wrong, total = kept.errors(one, number, text)
+            wrong, total = words.word_errors(text, kept.heard(one, number, text))
             errors[one.name].append(wrong)
         totals.append(total)
     none = [0] * len(totals)
@@ -155,10 +165,12 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Interval]]:
         raise EdgevoiceError(
             f"--count {options.count}: from 1 to {len(sentences)} held-out sentences are there"
         )
-    others = [shipped(path, options.threads) for path in options.bundle]
-    kept = Kept(options.kept)
+    if len(set(options.bundle)) < len(options.bundle) or Path(TEACHER) in options.bundle:
+        raise EdgevoiceError(f"name each bundle once, and none of them {TEACHER!r}")
+    kept, voice = Kept(options.kept), teachers.read(options.teacher)
+    others = [shipped(path, options.threads, voice.speaker_names) for path in options.bundle]
     with tempfile.TemporaryDirectory() as scratch:
-        draft = prepare(teachers.read(options.teacher), load("split"), Workspace(Path(scratch)))
+        draft = prepare(voice, load("split"), Workspace(Path(scratch)))
         return figures(taught(draft), others, sentences[: options.count], kept)
 
 
@@ -167,13 +179,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("teacher", type=Path, help="the voice's file, or kokoro")
     parser.add_argument("bundle", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=COUNT, help=f"sentences (default: {COUNT})")
-    parser.add_argument("--kept", type=Path, metavar="FILE", help="keep every sentence's errors, and go on")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="keep what was heard, and go on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     try:
         require(["words"])
-        facts = provenance.collect(options.threads, None, options.bundle)
+        facts = provenance.collect(options.threads, options.teacher, options.bundle)
+        if options.json:
+            report.write(options.json, "")  # half an hour later would be too late to find that it cannot be
         found = measure(options)
         if options.json:
             plain = {name: {key: one.json() for key, one in own.items()} for name, own in found.items()}

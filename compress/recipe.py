@@ -56,11 +56,12 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Labelling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many sentences the teacher is run over for its students.
 
-    ``sounding``: of how many its vocoder is run, too, 0 for all: only a vocoder learns from sound.
+    ``with_audio``: of how many its vocoder is run, too (all where it is left out): only a vocoder learns from
+    audio.
     """
 
     sentences: Annotated[int, msgspec.Meta(ge=1)] = 6000
-    sounding: Annotated[int, msgspec.Meta(ge=0)] = 0
+    with_audio: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,18 +30,18 @@ class TinyTeacher:
     def phonemes(self, text: str) -> NDArray[np.int64]:
         return np.array([len(word) for word in text.split()], np.int64)
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
+    def speak(self, phonemes: NDArray[np.int64], seed: int, audio: bool = True) -> Utterance:
         durations = normal(seed, 0, (len(phonemes),), 1.0) ** 2 + 5
         frames = int(np.ceil(durations).sum())
         latents = normal(seed, 1, (LATENTS, frames), 1.0)
         wave = np.sin(np.arange(frames * HOP) * 0.2) * np.repeat(np.tanh(latents[0]), HOP) * 0.5
-        audio = {"audio": (wave * 32767).astype(np.int16)} if sounding else {}
+        heard = {"audio": (wave * 32767).astype(np.int16)} if audio else {}
         return {
             "phonemes": phonemes.astype(np.int16),
             "durations": durations,
             "hidden": normal(seed, 2, (2 * LATENTS, len(phonemes)), 0.3).astype(np.float16),
             "latents": latents.astype(np.float16),
-            **audio,
+            **heard,
         }
 
 

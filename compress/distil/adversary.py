@@ -1,4 +1,4 @@
-"""An adversary for a vocoder: networks that learn to tell its spectrogram from the teacher's.
+"""Discriminators that learn to tell a vocoder's spectrogram from the teacher's, and what they ask of it.
 
 Regression alone makes the mean of what could be said, which sounds dull where the latents do not tell the
 phase; what an adversary asks for lies among the teacher's own sounds. The design follows the multi-resolution
@@ -20,19 +20,25 @@ from torch.nn.utils.parametrizations import weight_norm
 from compress.distil.config import AdversaryTable, Schedule
 from compress.distil.losses import stft
 from compress.distil.tasks.base import Batch
+from edgevoice.errors import EdgevoiceError
 
 STREAM = 3
-QUIET = 1e-5
 SLOPE = 0.1
 STRIDES = (1, 2, 1, 1)
 """Along time, of each layer; windows overlap by three quarters, so every second one is seen anyway."""
 
-LOUDNESS = 0.3
+FLOOR = 1e-3
+"""Of magnitudes. Labels are rounded to 16 bits, 2e-4 to 5e-4 of each bin: what lies below tells the teacher
+from a student by nothing that anybody hears."""
+
+COMPRESSION = 0.3
 """The power that magnitudes are raised to, so that a quiet partial counts beside a loud one."""
 
 
 class Discriminator(nn.Module):
-    """Waveform f32 [B,N] to scores [B,1,L,bins], above zero where it takes it for the teacher's; features."""
+    """Waveform f32 [B,N] to scores [B,1,L/2,bins/16], above zero where it takes it for the teacher's, and the
+    features [B,width,...] of each layer; L windows of ``size`` samples a quarter of it apart.
+    """
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
@@ -45,25 +51,25 @@ class Discriminator(nn.Module):
         self.last = weight_norm(nn.Conv2d(width, 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x, features = picture(wave, self.size), []
+        x, features = spectrogram_input(wave, self.size), []
         for layer in self.layers:
             x = nn.functional.leaky_relu(layer(x), SLOPE)
             features.append(x)
         return self.last(x), features
 
 
-def picture(wave: Tensor, size: int) -> Tensor:
-    """f32 [B,4,L,bins] of a waveform [B,N]: compressed real and imaginary part, log magnitude, height."""
+def spectrogram_input(wave: Tensor, size: int) -> Tensor:
+    """f32 [B,4,L,bins] of f32 [B,N]: compressed real and imaginary part, log magnitude, place of the bin."""
     spectrum = stft(wave, size).transpose(1, 2)
-    magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + QUIET**2)
-    shrink = magnitude ** (LOUDNESS - 1)
-    height = torch.linspace(-1, 1, magnitude.shape[2], device=wave.device).expand_as(magnitude)
-    rows = [spectrum.real * shrink, spectrum.imag * shrink, torch.log(magnitude + QUIET) / 4 + 1, height]
+    magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + FLOOR**2)
+    gain = magnitude ** (COMPRESSION - 1)
+    place = torch.linspace(-1, 1, magnitude.shape[2], device=wave.device).expand_as(magnitude)
+    rows = [spectrum.real * gain, spectrum.imag * gain, torch.log(magnitude) / 4, place]
     return torch.stack(rows, dim=1)
 
 
-class Sounding(Protocol):
-    """A task whose student makes sound."""
+class WaveTask(Protocol):
+    """A task whose student makes sound; see `compress.distil.tasks.vocoder.VocoderTask`."""
 
     def sounds(self, student: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]: ...
 
@@ -71,9 +77,9 @@ class Sounding(Protocol):
 
 
 class Adversary:
-    """A task's loss with an adversary's in it, which learns at every step before it is asked."""
+    """The discriminators of a run and their optimisers; they learn at every step before they are asked."""
 
-    def __init__(self, task: Sounding, table: AdversaryTable, schedule: Schedule, fabric: Fabric) -> None:
+    def __init__(self, task: WaveTask, table: AdversaryTable, schedule: Schedule, fabric: Fabric) -> None:
         self.task, self.table, self.schedule, self.fabric = task, table, schedule, fabric
         self.models: dict[int, Any] = {}
         self.optimisers: dict[int, Any] = {}
@@ -90,36 +96,46 @@ class Adversary:
         }
 
     def load(self, state: dict[str, Any]) -> None:
+        """What `state` gave, of discriminators of the same table."""
         for size, model in self.models.items():
             model.load_state_dict(state[str(size)]["model"])
             self.optimisers[size].load_state_dict(state[str(size)]["optimiser"])
 
     def loss(
-        self, student: nn.Module, batch: Batch, step: int, pace: float
+        self, student: nn.Module, batch: Batch, step: int, rate_scale: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The task's loss and what the adversary adds; ``pace``: the part of its rate that it learns at."""
+        """The task's loss and what the discriminator drawn for this step adds to it, a scalar; its parts.
+
+        ``rate_scale``: the part of the table's rate that the discriminator learns at. A discriminator whose
+        own loss is no number is an `EdgevoiceError`.
+        """
         ours, theirs = self.task.sounds(student, batch)
         total, parts = self.task.distance(ours, theirs, step)
         rng = np.random.default_rng((self.schedule.seed, step, STREAM))
         size = int(rng.choice(self.table.sizes))
-        parts[f"discriminator/{size}"] = self._learn(size, ours.detach(), theirs, pace)
+        parts["distance"] = total.detach()
+        parts[f"discriminator/{size}"] = self._learn(size, ours.detach(), theirs, rate_scale)
         with frozen(self.models[size].module) as model:
             with torch.no_grad():
-                _, known = model(theirs)
+                _, teacher = model(theirs)
             score, features = model(ours)
-        deceit = -score.mean()
-        likeness = torch.stack([alike(a, b) for a, b in zip(features, known, strict=True)]).mean()
-        parts[f"adversarial/{size}"], parts[f"features/{size}"] = deceit.detach(), likeness.detach()
-        return total + self.table.weight * deceit + self.table.features * likeness, parts
+        generator, matching = -score.mean(), feature_matching(features, teacher)
+        parts[f"generator/{size}"], parts[f"matching/{size}"] = generator.detach(), matching.detach()
+        return total + self.table.weight * generator + self.table.features * matching, parts
 
-    def _learn(self, size: int, ours: Tensor, theirs: Tensor, pace: float) -> Tensor:
-        """One step of the adversary's own, by the hinge loss."""
+    def _learn(self, size: int, ours: Tensor, theirs: Tensor, rate_scale: float) -> Tensor:
+        """One step of the discriminator's own, by the hinge loss."""
         model, optimiser = self.models[size], self.optimisers[size]
         for group in optimiser.param_groups:
-            group["lr"] = self.table.rate * pace
+            group["lr"] = self.table.rate * rate_scale
         score, _ = model(torch.cat([theirs, ours]))
-        true, false = score.chunk(2)
-        loss: Tensor = torch.relu(1 - true).mean() + torch.relu(1 + false).mean()
+        real, fake = score.chunk(2)
+        loss: Tensor = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
+        if not torch.isfinite(loss):
+            raise EdgevoiceError(
+                f"the discriminator's loss became {loss.item()}; go on from the last checkpoint with a lower "
+                "rate in distil.finish or distil.finish.adversary"
+            )
         optimiser.zero_grad()
         self.fabric.backward(loss)
         self.fabric.clip_gradients(model, optimiser, max_norm=self.schedule.clip, error_if_nonfinite=False)
@@ -127,9 +143,13 @@ class Adversary:
         return loss.detach()
 
 
-def alike(ours: Tensor, theirs: Tensor) -> Tensor:
-    """L1 of features over their mean size, so that no layer and no resolution counts more than another."""
-    return (ours - theirs).abs().mean() / theirs.abs().mean().clamp(min=QUIET)
+def feature_matching(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+    """Mean over layers and items of the L1 of their features over the mean size of the teacher's."""
+    rows = [
+        (one - other).abs().flatten(1).mean(1) / other.abs().flatten(1).mean(1).clamp(min=FLOOR)
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    return torch.stack(rows).mean()
 
 
 @contextmanager

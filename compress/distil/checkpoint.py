@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compress.distil.tasks.base import Task, task_key
 from compress.labels.store import write_atomically
 from edgevoice.errors import EdgevoiceError
 
@@ -18,11 +19,22 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Identity:
-    """What must stay the same for a run to go on; ``shards``: how many label shards it sees."""
+    """What must stay the same for a run to go on.
+
+    ``shards``: how many label shards it sees; ``with_audio``: how many utterances whose audio is there, for a
+    stage that learns from audio.
+    """
 
     recipe: str
     labels: str
     shards: int
+    with_audio: int | None = None
+
+
+def identity_of(task: Task) -> Identity:
+    labels = task.labels
+    heard = labels.with_audio if getattr(task, "hears", False) else None
+    return Identity(task_key(task), labels.info.key, labels.shards, heard)
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ def check(folder: Path, state: dict[str, Any], identity: Identity) -> None:
     if found.recipe != identity.recipe:
         raise EdgevoiceError(
             f"{folder / NAME} belongs to another recipe ({found.recipe[:12]}, not {identity.recipe[:12]});"
-            " name another run folder"
+            " name another run folder, or remove this one to begin anew"
         )
     if found.labels != identity.labels:
         raise EdgevoiceError(
@@ -102,4 +114,9 @@ def check(folder: Path, state: dict[str, Any], identity: Identity) -> None:
         raise EdgevoiceError(
             f"{folder / NAME} was trained on {found.shards} shards and {identity.shards} are asked for; "
             "allow it with --grow"
+        )
+    if found.with_audio is not None and found.with_audio != identity.with_audio:
+        raise EdgevoiceError(
+            f"{folder / NAME} was trained on {found.with_audio} utterances with audio, and now "
+            f"{identity.with_audio} have it; allow it with --grow"
         )

@@ -124,9 +124,10 @@ def _refuse_ratio(stage: str, keep: float) -> None:
 
 @dataclass(frozen=True)
 class AdversaryTable:
-    """Discriminators ``width`` channels wide, one for each STFT size, see `compress.distil.adversary`.
+    """Discriminators ``width`` channels wide, one for each STFT size in samples: `compress.distil.adversary`.
 
-    ``weight``: of the hinge loss, ``features``: of feature matching, beside the vocoder's own loss.
+    ``weight``: of their mean score, ``features``: of feature matching, beside the vocoder's own loss.
+    ``rate``: their own, which rises and falls as the schedule's.
     """
 
     weight: float = 0.1
@@ -134,6 +135,16 @@ class AdversaryTable:
     sizes: tuple[int, ...] = (512, 1024, 2048)
     width: int = 16
     rate: float = 5e-4
+
+    def __post_init__(self) -> None:
+        where = "distil.finish.adversary"
+        if not self.sizes or min(self.sizes) < SMALLEST_STFT:
+            raise EdgevoiceError(f"{where}.sizes must name STFT sizes of at least {SMALLEST_STFT} samples")
+        if self.width < 1 or self.rate <= 0 or min(self.weight, self.features) < 0:
+            raise EdgevoiceError(f"{where}: width and rate must be above 0, weight and features not below")
+
+
+SMALLEST_STFT = 32
 
 
 @dataclass(frozen=True)
@@ -196,10 +207,19 @@ def recipe_key(stage: object) -> str:
 
     Values that are the default do not count, so that a key that is new in this code leaves old runs valid.
     """
-    plain, default = asdict(stage), asdict(type(stage)())  # type: ignore[call-overload]
+    default = type(stage)()
+    plain, usual = asdict(stage), asdict(default)  # type: ignore[call-overload]
     for name in OPEN_ENDED:
         plain["schedule"].pop(name)
-    parts = [type(stage).__name__, _differing(plain, default)]
+    optional = {
+        name: asdict(type(value)())  # type: ignore[misc]
+        for name, value in vars(stage).items()
+        if is_dataclass(value) and getattr(default, name) is None
+    }
+    found = _differing(plain, {**usual, **optional})
+    for name in optional:
+        found.setdefault(name, {})  # a table that is there with its defaults is another recipe than none
+    parts = [type(stage).__name__, found]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -219,7 +239,7 @@ def _joint(*parts: object) -> str:
 def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in values.items():
-        if isinstance(value, Mapping) and isinstance(defaults[name], Mapping):
+        if isinstance(value, Mapping):
             value = _differing(value, defaults[name])
             if value:
                 found[name] = value

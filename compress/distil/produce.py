@@ -109,7 +109,7 @@ def _labels(voice: StagedVoice, folder: Path, texts: tuple[str, ...] | None, ask
     else:
         chosen = texts[: asked.sentences]
         name = hashlib.sha256("\n".join(chosen).encode()).hexdigest()
-    label(maker_of(voice), chosen, name, folder, len(os.sched_getaffinity(0)), asked.sounding or None)
+    label(maker_of(voice), chosen, name, folder, len(os.sched_getaffinity(0)), asked.with_audio)
     return Labels(folder)
 
 

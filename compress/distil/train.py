@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from compress.distil import checkpoint
 from compress.distil.adversary import Adversary
 from compress.distil.config import Schedule
-from compress.distil.tasks.base import Task, blank, task_key
+from compress.distil.tasks.base import Task, blank
 from edgevoice.errors import EdgevoiceError
 
 LINE_SECONDS = 30.0
@@ -73,7 +73,7 @@ def train(
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
-    identity = checkpoint.Identity(task_key(task), task.labels.info.key, task.labels.shards)
+    identity = checkpoint.identity_of(task)
 
     state = checkpoint.load(folder)
     torch.manual_seed(schedule.seed)
@@ -85,19 +85,19 @@ def train(
     )
     model, optimiser = fabric.setup(student, optimiser)
     table = getattr(task, "adversary", None)
-    rival = Adversary(task, table, schedule, fabric) if table else None  # type: ignore[arg-type]
+    adversary = Adversary(task, table, schedule, fabric) if table else None  # type: ignore[arg-type]
     progress = Progress()
 
     if state is not None:
         if grow:
-            state["identity"]["shards"] = identity.shards
+            state["identity"].update(shards=identity.shards, with_audio=identity.with_audio)
         checkpoint.check(folder, state, identity)
         before = checkpoint.kept(folder, state, start)
         student.load_state_dict(state["student"])
         optimiser.load_state_dict(state["optimiser"])
         average = state["average"]
-        if rival is not None:
-            rival.load(state["adversary"])
+        if adversary is not None:
+            adversary.load(state["adversary"])
         progress = Progress(state["step"], state["seconds"])
         torch.set_rng_state(state["random"])
 
@@ -110,7 +110,7 @@ def train(
                 "random": torch.get_rng_state(),
                 "step": progress.step,
                 "seconds": progress.seconds,
-                **({"adversary": rival.state()} if rival is not None else {}),
+                **({"adversary": adversary.state()} if adversary is not None else {}),
                 **before,
             }
             checkpoint.save(folder, identity, state)
@@ -123,10 +123,10 @@ def train(
                 group["lr"] = rate
             batch = task.batch(progress.step, fabric.global_rank, fabric.world_size)
             batch = {name: fabric.to_device(value) for name, value in batch.items()}
-            if rival is None:
+            if adversary is None:
                 loss, parts = task.loss(model, batch, progress.step)
             else:
-                loss, parts = rival.loss(model, batch, progress.step, rate / schedule.rate)
+                loss, parts = adversary.loss(model, batch, progress.step, rate / schedule.rate)
             _refuse_nan(loss, progress.step, folder)
             optimiser.zero_grad()
             fabric.backward(loss)
@@ -136,7 +136,7 @@ def train(
             progress.step += 1
             progress.seconds += time.monotonic() - started
             terms = {name: value.item() for name, value in parts.items()}
-            progress.add({"loss": loss.item(), "norm": float(norm or 0.0), **terms})
+            progress.add({"loss": terms.pop("distance", loss.item()), "norm": float(norm or 0.0), **terms})
             log(progress, schedule)
             if progress.step % schedule.save_every == 0:
                 save()

@@ -10,13 +10,10 @@ from torch import nn
 
 from compress.distil import checkpoint
 from compress.distil.pace import keep_pace
-from compress.distil.tasks.base import Task, blank, task_key
+from compress.distil.tasks.base import Task, blank
 from compress.labels.store import Labels
 from compress.students.export import load_average
 from edgevoice.errors import EdgevoiceError
-
-SOUNDING = ("vocoder", "finish")
-"""Stages that learn from audio."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,18 @@ def from_run(task: Task, stage: str, folder: Path) -> Trained:
     state = checkpoint.load(folder)
     if state is None:
         raise EdgevoiceError(f"{folder} holds no checkpoint; train the {stage} first")
-    shards = int(state["identity"]["shards"])
-    checkpoint.check(folder, state, checkpoint.Identity(task_key(task), task.labels.info.key, shards))
-    student, card = load_average(blank(task), state), _card(state, task.labels, stage)
+    found = checkpoint.Identity(**state["identity"])
+    now = checkpoint.identity_of(task)
+    checkpoint.check(folder, state, replace(now, shards=found.shards, with_audio=found.with_audio))
+    heard = now.with_audio if found.with_audio is None else found.with_audio
+    student, card = load_average(blank(task), state), _card(state, task.labels, heard)
     if stage == "finish":
         recipe: str = getattr(task, "recipe", card.recipe)
         return Trained("vocoder", student, replace(card, recipe=recipe, finish=int(state["step"])))
     return Trained(stage, student, replace(card, pace=keep_pace(stage, student, task.labels)))
 
 
-def _card(state: dict[str, Any], labels: Labels, stage: str) -> Card:
+def _card(state: dict[str, Any], labels: Labels, with_audio: int | None) -> Card:
     identity = checkpoint.Identity(**state["identity"])
     before = state.get("before", {"steps": 0, "seconds": 0.0})
     seen = labels if labels.shards == identity.shards else Labels(labels.root, identity.shards)
@@ -77,7 +76,7 @@ def _card(state: dict[str, Any], labels: Labels, stage: str) -> Card:
         identity.labels,
         int(state["step"]) + int(before["steps"]),
         float(state["seconds"]) + float(before["seconds"]),
-        seen.seconds(sounding=stage in SOUNDING) / 3600,
+        seen.seconds(with_audio) / 3600,
         labels.info.teacher,
         labels.info.sample_rate,
         labels.info.hop,

@@ -159,7 +159,7 @@ def _found(
         config = recipes.load(name).students()
         try:
             task = make_task(config or DistilConfig(), stage, labels, voice, run)
-            return trained.from_run(task, stage, run), asdict(task.stage)
+            return trained.from_run(task, stage, run), getattr(task, "table", asdict(task.stage))
         except EdgevoiceError as error:
             refused = error if recipe else refused
     raise refused

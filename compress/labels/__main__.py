@@ -21,9 +21,11 @@ def run(
     count: Annotated[int, typer.Option(help="sentences in all")] = 6000,
     texts: Annotated[Optional[Path], typer.Option(help="a text file, one sentence a line")] = None,  # noqa: UP045
     held_out: Annotated[bool, typer.Option(help="the evaluation sentences, never for training")] = False,
-    sounding: Annotated[
+    with_audio: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="make the audio, which only a vocoder learns from, of so many (default: of all)"),
+        typer.Option(
+            min=0, help="make the audio, which only a vocoder learns from, of so many (default: all)"
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="processes, one core each")] = 1,
 ) -> None:
@@ -35,7 +37,7 @@ def run(
     else:
         sentences = source.from_file(texts)[:count]
         name = hashlib.sha256("\n".join(sentences).encode()).hexdigest()
-    made = label(maker(teacher), sentences, name, out, jobs, sounding)
+    made = label(maker(teacher), sentences, name, out, jobs, with_audio)
     print(f"{made} shards made; {out} is complete for {len(sentences)} sentences")
 
 

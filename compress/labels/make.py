@@ -26,12 +26,12 @@ _teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """A shard that is to be made."""
 
     number: int
     texts: list[str]
-    sounding: bool
+    with_audio: bool
 
 
 def label_key(teacher: Teacher, texts: str) -> str:
@@ -46,12 +46,12 @@ def label(
     texts_name: str,
     root: Path,
     jobs: int = 1,
-    sounding: int | None = None,
+    with_audio: int | None = None,
 ) -> int:
     """Label ``texts`` into ``root``; returns how many shards were made now.
 
-    ``sounding``: of how many texts the audio is made too, in whole shards; None: of all. Only a vocoder needs
-    it, and it is nearly all of a heavy teacher's work.
+    ``with_audio``: of how many texts the audio is made too, in whole shards; None: of all. Only a vocoder
+    needs it, and it is nearly all of a heavy teacher's work.
     ``make_teacher`` must be picklable (a module's function or a partial of one): each process makes its own.
     """
     teacher = make_teacher()
@@ -65,10 +65,10 @@ def label(
     )
     open_folder(root, info)
     todo = [
-        Order(number, batch, sounding is None or number * SHARD < sounding)
+        Job(number, batch, with_audio is None or number * SHARD < with_audio)
         for number, batch in enumerate(_batches(texts))
     ]
-    todo = [one for one in todo if not shard_is_whole(shard_path(root, one.number), info.key, one.sounding)]
+    todo = [one for one in todo if not shard_is_whole(shard_path(root, one.number), info.key, one.with_audio)]
     for _ in track(_run(make_teacher, todo, root, info, jobs), "labelling", total=len(todo)):
         pass
     return len(todo)
@@ -81,12 +81,12 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _run(
-    make_teacher: MakeTeacher, todo: Sequence[Order], root: Path, info: LabelInfo, jobs: int
+    make_teacher: MakeTeacher, todo: Sequence[Job], root: Path, info: LabelInfo, jobs: int
 ) -> Iterator[int]:
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make_teacher,)
     ) as pool:
-        waiting = [pool.submit(_make_shard, order, root, info) for order in todo]
+        waiting = [pool.submit(_make_shard, job, root, info) for job in todo]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -109,13 +109,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make_shard(order: Order, root: Path, info: LabelInfo) -> int:
+def _make_shard(job: Job, root: Path, info: LabelInfo) -> int:
     assert _teacher is not None
     rows = []
-    for place, text in enumerate(order.texts):
-        seed = order.number * SHARD + place
+    for place, text in enumerate(job.texts):
+        seed = job.number * SHARD + place
         ids = _teacher.phonemes(text)
         if len(ids):
-            rows.append((text, seed, _teacher.speak(ids, seed, order.sounding)))
-    write_shard(shard_path(root, order.number), info.key, rows)
-    return order.number
+            rows.append((text, seed, _teacher.speak(ids, seed, job.with_audio)))
+    write_shard(shard_path(root, job.number), info.key, rows)
+    return job.number

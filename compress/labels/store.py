@@ -39,16 +39,14 @@ class LabelInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one utterance lies. ``frames`` is its length in frames of ``hop`` samples; ``sounding``: whether
-    its audio is there, too.
-    """
+    """Where one utterance lies. ``frames`` is its length in frames of ``hop`` samples."""
 
     shard: Path
     number: int
     text: str
     seed: int
     frames: int
-    sounding: bool = True
+    with_audio: bool = True
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -103,32 +101,32 @@ def write_shard(path: Path, key: str, rows: Sequence[tuple[str, int, Utterance]]
     if not tensors:
         tensors = {"empty": np.zeros(1, np.int16)}
     described = [
-        {"text": text, "seed": seed, "frames": fields["latents"].shape[1], "sounding": "audio" in fields}
-        for text, seed, fields in rows
+        {"text": text, "seed": seed, "frames": fields["latents"].shape[1]} for text, seed, fields in rows
     ]
     write_atomically(path, save(tensors, {"key": key, "rows": json.dumps(described)}))
 
 
-def shard_is_whole(path: Path, key: str, sounding: bool = True) -> bool:
-    """Whether the shard is there and entire, ``sounding`` with its audio.
+def shard_is_whole(path: Path, key: str, with_audio: bool = True) -> bool:
+    """Whether the shard is there and entire, audio included where that is asked for.
 
     A shard of another teacher is an error, a damaged one is not.
     """
     if not path.exists():
         return False
     try:
-        metadata = _metadata(path)
+        metadata, names = _header(path)
     except EdgevoiceError:
         return False
     if metadata.get("key") != key:
         raise EdgevoiceError(f"{path} is of another teacher or other settings; name another folder")
-    return not sounding or all(row.get("sounding", True) for row in json.loads(metadata["rows"]))
+    return not with_audio or all(f"{n}.audio" in names for n in range(len(json.loads(metadata["rows"]))))
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _header(path: Path) -> tuple[dict[str, str], set[str]]:
+    """The shard's metadata, and the names of its tensors."""
     try:
         with safe_open(path, "numpy") as shard:
-            return dict(shard.metadata() or {})
+            return dict(shard.metadata() or {}), set(shard.keys())
     except (SafetensorError, OSError) as error:
         raise EdgevoiceError(f"{path} is damaged or half-written ({error}); label again to redo it") from None
 
@@ -148,26 +146,37 @@ class Labels:
         self._open: dict[Path, Any] = {}
 
     def _entries(self, path: Path) -> list[Entry]:
-        metadata = _metadata(path)
+        metadata, names = _header(path)
         if metadata.get("key") != self.info.key:
             raise EdgevoiceError(f"{path} was made by another teacher than {path.parent / INDEX}; remove it")
         rows = json.loads(metadata["rows"])
         return [
-            Entry(path, n, row["text"], row["seed"], row["frames"], row.get("sounding", True))
+            Entry(path, n, row["text"], row["seed"], row["frames"], f"{n}.audio" in names)
             for n, row in enumerate(rows)
         ]
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def seconds(self, sounding: bool = False) -> float:
-        """Speech in the folder; ``sounding``: only that whose audio is there."""
-        frames = sum(entry.frames for entry in self.entries if entry.sounding or not sounding)
-        return frames * self.info.hop / self.info.sample_rate
+    @property
+    def with_audio(self) -> int:
+        """Utterances whose audio is there."""
+        return sum(entry.with_audio for entry in self.entries)
+
+    def seconds(self, with_audio: int | None = None) -> float:
+        """Speech in the folder; or in the first so many utterances whose audio is there."""
+        counted = self.entries
+        if with_audio is not None:
+            counted = [entry for entry in self.entries if entry.with_audio][:with_audio]
+        return sum(entry.frames for entry in counted) * self.info.hop / self.info.sample_rate
 
     def read(self, index: int, fields: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The named fields of one utterance, whole."""
         entry = self.entries[index]
+        if "audio" in fields and not entry.with_audio:
+            raise EdgevoiceError(
+                f"{self.root} holds no audio of {entry.text!r}: label again without --with-audio"
+            )
         shard = self._shard(entry.shard)
         try:
             return {name: shard.get_tensor(f"{entry.number}.{name}") for name in fields}

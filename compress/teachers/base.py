@@ -34,10 +34,10 @@ class Teacher(Protocol):
         """Ids [T] of one sentence; empty where there is nothing to say or more than the teacher takes."""
         ...
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
+    def speak(self, phonemes: NDArray[np.int64], seed: int, audio: bool = True) -> Utterance:
         """Say ``phonemes``; everything sampled, the choice of a speaker included, follows from ``seed``.
 
-        Not ``sounding``: without ``audio``, and without the work of the vocoder that would make it.
+        Without ``audio`` that field is left out, and the vocoder's work with it.
         """
         ...
 

@@ -88,14 +88,14 @@ class KokoroTeacher:
 
     @cached_property
     def _silent(self) -> ort.InferenceSession:
-        """A twentieth of the work: the rest is the generator's."""
+        self.__dict__.pop("_whole", None)  # the first shards alone have audio
         return session(self._cut.without_generator())
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
-        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - ENDS), sounding)
+    def speak(self, phonemes: NDArray[np.int64], seed: int, audio: bool = True) -> Utterance:
+        return self.speak_as(phonemes, self.style(self.draw(seed), len(phonemes) - ENDS), audio)
 
     def speak_as(
-        self, phonemes: NDArray[np.int64], style: NDArray[np.float32], sounding: bool = True
+        self, phonemes: NDArray[np.int64], style: NDArray[np.float32], audio: bool = True
     ) -> Utterance:
         """Say ids [T], zeros at both ends included, in one style [256]."""
         inputs: dict[str, Any] = {
@@ -103,8 +103,8 @@ class KokoroTeacher:
             "style": style[None],
             "speed": np.ones(1, np.float32),
         }
-        names = {**self._taps, **({"audio": self._sound} if sounding else {})}
-        answers = (self._whole if sounding else self._silent).run(list(names.values()), inputs)
+        names = {**self._taps, **({"audio": self._sound} if audio else {})}
+        answers = (self._whole if audio else self._silent).run(list(names.values()), inputs)
         out = dict(zip(names, answers, strict=True))
         units = np.maximum(np.round(out["durations"][0]), 1)
         said: Utterance = {
@@ -118,7 +118,7 @@ class KokoroTeacher:
             "latents": out["latents"][0].astype(np.float16),
             "style": style,
         }
-        if sounding:
+        if audio:
             said["audio"] = to_int16(out["audio"].reshape(-1) / FULL_SCALE)
         return said
 

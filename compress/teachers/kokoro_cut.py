@@ -7,13 +7,11 @@ features; and the first dense transposed convolution, where the generator begins
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import onnx
-import onnx_graphsurgeon as gs
 
 from edgevoice.errors import EdgevoiceError
 
@@ -28,6 +26,15 @@ class Taps:
     f0: str
     energy: str
     latents: str
+
+
+def taken(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node reads, the branches of a condition included, which see the tensors around them."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from taken(inner)
 
 
 class Cut:
@@ -109,10 +116,21 @@ class Cut:
 
     def without_generator(self) -> onnx.ModelProto:
         """The graph that answers with the tensors between its stages alone, and makes no sound."""
-        model = self.with_taps()
-        del model.graph.output[0]
-        graph = gs.import_onnx(model)
-        for tensor in graph.outputs:
-            tensor.dtype = np.float32
-        made: onnx.ModelProto = gs.export_onnx(graph.cleanup())
-        return made
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        taps = list(vars(self.taps).values())
+        needed = self._ancestors(taps)
+        del model.graph.output[:], model.graph.node[:]
+        model.graph.node.extend(node for node in self.nodes if needed.intersection(node.output))
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in taps)
+        return model
+
+    def _ancestors(self, names: Iterable[str]) -> set[str]:
+        """These tensors and all that they are made of."""
+        found, waiting = set(), list(names)
+        while waiting:
+            name = waiting.pop()
+            if name and name not in found:
+                found.add(name)
+                waiting.extend(taken(self.made_by[name]) if name in self.made_by else ())
+        return found

@@ -56,7 +56,7 @@ class StagedTeacher:
         ids, _ = self._voice.table.encode(self._phonemizer.phonemize(words))
         return ids if 3 < len(ids) <= MAX_PHONEMES else ids[:0]
 
-    def speak(self, phonemes: NDArray[np.int64], seed: int, sounding: bool = True) -> Utterance:
+    def speak(self, phonemes: NDArray[np.int64], seed: int, audio: bool = True) -> Utterance:
         noise = self._noise("encoder", seed, DURATION_NOISE, len(phonemes))
         hidden, durations = self._run("encoder", noise, phonemes=phonemes[None])
         frames = np.repeat(hidden, np.maximum(np.ceil(durations[0]), 1).astype(np.int64), axis=2)
@@ -68,7 +68,7 @@ class StagedTeacher:
             "hidden": hidden[0].astype(np.float16),
             "latents": latents[0].astype(np.float16),
         }
-        if sounding:
+        if audio:
             (waveform,) = self._run("vocoder", None, latents=latents)
             said["audio"] = to_int16(waveform.reshape(-1))
         return said

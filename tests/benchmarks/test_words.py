@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from benchmarks import words
-from benchmarks.words import Kept, Speaker, figures
+from benchmarks.words import Kept, Talker, figures
 from calibration.measures.compare import available
 from edgevoice.errors import EdgevoiceError
 
@@ -21,22 +21,22 @@ needs_recogniser = pytest.mark.skipif("words" not in available(), reason="the ex
 
 @pytest.fixture
 def dictated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A recogniser that hears the text which a speaker's first sample numbers."""
+    """A recogniser that hears the text which a talker's first sample numbers."""
     heard = ["one two three four", "five six seven", "one two", "five six seven eight"]
     monkeypatch.setattr("calibration.measures.words.transcribe", lambda sound, rate: heard[int(sound[0])])
     return heard
 
 
-def speaker(name: str, first: int, said: list[str]) -> Speaker:
+def talker(name: str, first: int, said: list[str]) -> Talker:
     def says(number: int, text: str) -> words.Float:
         said.append(text)
         return np.array([first + number], np.float32)
 
-    return Speaker(name, f"id of {name}", 16000, says)
+    return Talker(name, f"id of {name}", 16000, says)
 
 
 def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
-    found = figures(speaker("teacher", 0, []), [speaker("ours", 2, [])], TEXTS, Kept(None))
+    found = figures(talker("teacher", 0, []), [talker("ours", 2, [])], TEXTS, Kept(None))
     assert found["teacher"]["rate"].mean == pytest.approx(1 / 8)
     assert found["ours"]["rate"].mean == pytest.approx(2 / 8)
     assert found["ours"]["above the teacher"].mean == pytest.approx(1 / 8)
@@ -47,16 +47,16 @@ def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
 def test_what_was_kept_is_not_said_again(dictated: list[str], tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     said: list[str] = []
-    first = figures(speaker("teacher", 0, said), [speaker("ours", 2, said)], TEXTS, Kept(file))
+    first = figures(talker("teacher", 0, said), [talker("ours", 2, said)], TEXTS, Kept(file))
     assert len(said) == 4
-    again = figures(speaker("teacher", 0, said), [speaker("ours", 2, said)], TEXTS, Kept(file))
+    again = figures(talker("teacher", 0, said), [talker("ours", 2, said)], TEXTS, Kept(file))
     assert len(said) == 4
     assert first == again
-    figures(speaker("teacher", 0, said), [speaker("another", 2, said)], TEXTS, Kept(file))
+    figures(talker("teacher", 0, said), [talker("another", 2, said)], TEXTS, Kept(file))
     assert len(said) == 6
 
 
-@pytest.mark.parametrize("line", ["{", '{"speaker": "x"}', "[]"])
+@pytest.mark.parametrize("line", ["{", '{"talker": "x"}', "[]"])
 def test_a_file_of_something_else_is_refused(line: str, tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     file.write_text(line + "\n")

@@ -9,7 +9,13 @@ torch = pytest.importorskip("torch")
 from lightning_fabric import Fabric  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from compress.distil.adversary import Adversary, Discriminator, alike, frozen, picture  # noqa: E402
+from compress.distil.adversary import (  # noqa: E402
+    Adversary,
+    Discriminator,
+    feature_matching,
+    frozen,
+    spectrogram_input,
+)
 from compress.distil.config import AdversaryTable, Schedule  # noqa: E402
 from compress.distil.tasks.base import Batch  # noqa: E402
 
@@ -80,21 +86,36 @@ def test_the_students_step_leaves_the_adversarys_gradients_alone() -> None:
 
 def test_at_no_pace_it_learns_nothing() -> None:
     judge, student = adversary(), Level()
-    before = {n: v.clone() for m in judge.models.values() for n, v in m.state_dict().items()}
-    judge.loss(student, batch(0), 0, 0.0)
-    after = {n: v for m in judge.models.values() for n, v in m.state_dict().items()}
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    before = {(s, n): v.clone() for s, m in judge.models.items() for n, v in m.state_dict().items()}
+    for step in range(6):
+        judge.loss(student, batch(step), step, 0.0)
+    after = {(s, n): v for s, m in judge.models.items() for n, v in m.state_dict().items()}
+    assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_silence_has_a_picture_and_a_gradient() -> None:
+def test_silence_has_an_input_and_a_gradient() -> None:
     wave = torch.zeros(1, SAMPLES, requires_grad=True)
-    seen = picture(wave, 256)
+    seen = spectrogram_input(wave, 256)
     assert seen.shape[:2] == (1, 4)
     assert torch.isfinite(seen).all()
     score, features = Discriminator(256, 4)(wave)
-    torch.autograd.backward(score.mean() + alike(features[0], features[0].detach() + 1))
+    torch.autograd.backward(score.mean() + feature_matching(features, [one.detach() + 1 for one in features]))
     assert wave.grad is not None
     assert torch.isfinite(wave.grad).all()
+
+
+def test_the_rounding_of_16_bits_is_not_seen() -> None:
+    quiet = torch.randn(1, SAMPLES, generator=torch.Generator().manual_seed(1)) * 1e-6
+    rounded = torch.round(quiet * 32767) / 32767
+    dithered = quiet + (torch.rand(1, SAMPLES) - 0.5) / 32767
+    for size in (128, 512):
+        apart = spectrogram_input(dithered, size) - spectrogram_input(rounded, size)
+        assert apart.abs().mean() < 0.03
+
+
+def test_items_are_matched_one_by_one() -> None:
+    ours, theirs = [torch.tensor([[2.0], [30.0]])], [torch.tensor([[1.0], [20.0]])]
+    assert feature_matching(ours, theirs).item() == pytest.approx((1.0 + 0.5) / 2)
 
 
 def test_a_frozen_model_wakes_again_after_an_error() -> None:

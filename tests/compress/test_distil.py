@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tiny_labels import HOP, RATE, tiny_labels  # noqa: E402
+from tiny_labels import HOP, RATE, SENTENCES, TinyTeacher, tiny_labels  # noqa: E402
 
-from compress.distil import checkpoint  # noqa: E402
+from compress.distil import checkpoint, trained  # noqa: E402
 from compress.distil.config import (  # noqa: E402
     AcousticStage,
     DistilConfig,
@@ -25,7 +25,9 @@ from compress.distil.config import (  # noqa: E402
 )
 from compress.distil.losses import spectral  # noqa: E402
 from compress.distil.tasks import make_task  # noqa: E402
+from compress.distil.tasks.base import Segments  # noqa: E402
 from compress.distil.train import rate_at, train  # noqa: E402
+from compress.labels.make import SHARD, label  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
 from edgevoice.errors import EdgevoiceError  # noqa: E402
 
@@ -207,10 +209,45 @@ def test_segments_keep_the_mask_open_at_the_ends_only(labels: Labels) -> None:
     assert {(True, False), (False, True), (False, False)} <= seen
 
 
+def test_a_vocoder_sees_only_what_has_audio(tmp_path: Path) -> None:
+    label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=1)
+    seen = Labels(tmp_path)
+
+    def drawn(with_audio: bool) -> set[int]:
+        segments = Segments(seen, 8, 1, with_audio)
+        return {utterance for step in range(40) for utterance, _ in segments.draw(step, 4, 0)}
+
+    assert max(drawn(True)) < SHARD <= max(drawn(False))
+
+
+def test_labels_without_any_audio_train_no_vocoder(tmp_path: Path) -> None:
+    label(TinyTeacher, SENTENCES[:SHARD], "tiny", tmp_path, with_audio=0)
+    assert train(make_task(CONFIG, "acoustic", Labels(tmp_path)), tmp_path / "run", stop_at=1) == 1
+    with pytest.raises(EdgevoiceError, match="no labelled utterance with its audio"):
+        make_task(CONFIG, "vocoder", Labels(tmp_path))
+    with pytest.raises(EdgevoiceError, match=r"no audio of 'Sentence number 0.*--with-audio"):
+        Labels(tmp_path).read(0, ["audio"])
+
+
+def test_audio_made_later_is_another_set_of_labels_for_a_vocoder_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    label(TinyTeacher, SENTENCES, "tiny", folder, with_audio=1)
+    for stage in ("vocoder", "acoustic"):
+        train(make_task(CONFIG, stage, Labels(folder)), tmp_path / stage, stop_at=1)
+    before = trained.from_run(make_task(CONFIG, "vocoder", Labels(folder)), "vocoder", tmp_path / "vocoder")
+    label(TinyTeacher, SENTENCES, "tiny", folder)
+    task = make_task(CONFIG, "vocoder", Labels(folder))
+    assert trained.from_run(task, "vocoder", tmp_path / "vocoder").card == before.card
+    with pytest.raises(EdgevoiceError, match=r"on 40 utterances with audio, and now 90 have it.*--grow"):
+        train(task, tmp_path / "vocoder", stop_at=2)
+    assert train(task, tmp_path / "vocoder", stop_at=2, grow=True) == 2
+    assert train(make_task(CONFIG, "acoustic", Labels(folder)), tmp_path / "acoustic", stop_at=2) == 2
+
+
 def test_too_short_labels_are_named(labels: Labels) -> None:
     assert CONFIG.vocoder is not None
     long = DistilConfig(vocoder=replace(CONFIG.vocoder, schedule=replace(SCHEDULE, frames=10_000)))
-    with pytest.raises(EdgevoiceError, match="no labelled utterance has 10000 frames"):
+    with pytest.raises(EdgevoiceError, match="no labelled utterance with its audio has 10000 frames"):
         make_task(long, "vocoder", labels)
 
 

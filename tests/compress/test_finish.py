@@ -176,3 +176,29 @@ def test_a_finish_begun_without_its_adversary_is_another_run(
     finished(config(text()), labels, runs, tmp_path / "run", stop_at=1)
     with pytest.raises(EdgevoiceError, match="belongs to another recipe"):
         finished(config(text() + ADVERSARY), labels, runs, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("sizes = []", "sizes must name STFT sizes"),
+        ("sizes = [16]", "at least 32 samples"),
+        ("width = 0", "width and rate must be above 0"),
+        ("weight = -0.1", "weight and features not below"),
+        ("sizes = [1048576]", "too long for a segment"),
+    ],
+)
+def test_an_adversary_that_cannot_be_is_refused_by_name(
+    table: str, told: str, labels: Labels, runs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EdgevoiceError, match=told):
+        finished(config(text() + f"[distil.finish.adversary]\n{table}\n"), labels, runs, tmp_path, stop_at=0)
+
+
+def test_a_key_of_an_adversary_counts_only_where_it_is_no_default() -> None:
+    def key(table: str) -> str:
+        return recipe_key(config(text() + table).finish)
+
+    empty = "[distil.finish.adversary]\n"
+    assert key("") != key(empty)
+    assert key(empty) == key(empty + "width = 16\n") != key(empty + "width = 17\n")

@@ -77,7 +77,7 @@ def test_what_the_teacher_says_is_what_its_file_says(teacher: KokoroTeacher) -> 
 
 def test_without_sound_it_says_the_rest_alike(teacher: KokoroTeacher) -> None:
     ids = teacher.phonemes("Two boats lie here.")
-    whole, silent = teacher.speak(ids, 4), teacher.speak(ids, 4, sounding=False)
+    whole, silent = teacher.speak(ids, 4), teacher.speak(ids, 4, audio=False)
     assert set(whole) - set(silent) == {"audio"}
     for name, value in silent.items():
         np.testing.assert_array_equal(value, whole[name])

@@ -26,7 +26,7 @@ sentences = 3
 teacher_sentences = 3
 [labels]
 sentences = 48
-sounding = 8
+with_audio = 8
 [gate]
 log_mel_l1 = 5.0
 [student_gate]
@@ -139,7 +139,7 @@ def test_students_of_it_are_trained_judged_and_speak_in_every_voice(folder: Path
     labels = Labels(training / "labels")
     text = made.bundle.manifest.stages["encoder"].trained
     assert text is not None
-    hours = [labels.seconds(sounding=sounding) / 3600 for sounding in (True, False)]
+    hours = [labels.seconds(with_audio) / 3600 for with_audio in (labels.with_audio, None)]
     assert hours[1] - hours[0] > 0.002
     assert (trained.label_hours, text.label_hours) == pytest.approx(hours, abs=0.001)
     found = evaluate(file, labels.root, training, labels.root, 1, ["spectral"], ["finish"])

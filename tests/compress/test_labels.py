@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from tiny_labels import SENTENCES, TinyTeacher, tiny_labels
 
-from compress.distil.tasks.base import Segments
 from compress.labels.make import SHARD, label
 from compress.labels.store import Labels, shard_path
 from compress.texts import source
@@ -74,37 +73,26 @@ def test_a_half_written_shard_is_named_and_redone(tmp_path: Path) -> None:
     assert contents(Labels(tmp_path)) == before
 
 
-def test_without_sound_the_rest_is_the_same_and_a_vocoder_learns_from_what_sounds(
-    tmp_path: Path, made: Path
-) -> None:
-    label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=1)
+def test_without_audio_the_rest_is_the_same(tmp_path: Path, made: Path) -> None:
+    label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=1)
     labels, whole = Labels(tmp_path), Labels(made)
-    assert [entry.sounding for entry in labels.entries] == [n < SHARD for n in range(len(SENTENCES))]
+    assert [entry.with_audio for entry in labels.entries] == [n < SHARD for n in range(len(SENTENCES))]
     assert [entry.frames for entry in labels.entries] == [entry.frames for entry in whole.entries]
     for name, value in whole.read(SHARD, ["phonemes", "durations", "hidden", "latents"]).items():
         np.testing.assert_array_equal(labels.read(SHARD, [name])[name], value)
     assert labels.seconds() == whole.seconds()
-    assert labels.seconds(sounding=True) == pytest.approx(sum(e.frames for e in labels.entries[:SHARD]) / 100)
-    drawn = {
-        utterance for step in range(40) for utterance, _ in Segments(labels, 8, 1, True).draw(step, 4, 0)
-    }
-    assert max(drawn) < SHARD
-    assert max(u for step in range(40) for u, _ in Segments(labels, 8, 1).draw(step, 4, 0)) >= SHARD
+    assert labels.seconds(labels.with_audio) == pytest.approx(
+        sum(e.frames for e in labels.entries[:SHARD]) / 100
+    )
 
 
 def test_sound_that_is_asked_for_later_is_made(tmp_path: Path, made: Path) -> None:
-    label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=1)
-    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=1) == 0
-    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=SHARD + 1) == 1
+    label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=1)
+    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=1) == 0
+    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=SHARD + 1) == 1
     assert label(TinyTeacher, SENTENCES, "tiny", tmp_path) == 1
     assert contents(Labels(tmp_path)) == contents(Labels(made))
-    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=1) == 0
-
-
-def test_labels_that_are_silent_throughout_train_no_vocoder(tmp_path: Path) -> None:
-    label(TinyTeacher, SENTENCES, "tiny", tmp_path, sounding=0)
-    with pytest.raises(EdgevoiceError, match="no labelled utterance with its audio"):
-        Segments(Labels(tmp_path), 8, 1, sounding=True)
+    assert label(TinyTeacher, SENTENCES, "tiny", tmp_path, with_audio=1) == 0
 
 
 def test_two_processes_make_what_one_makes(tmp_path: Path, made: Path) -> None:
@@ -115,12 +103,11 @@ def test_two_processes_make_what_one_makes(tmp_path: Path, made: Path) -> None:
 SLOW_LABELLING = """
 import os, time
 from pathlib import Path
-from compress.distil.tasks.base import Segments
 from compress.labels.make import label
 from tiny_labels import SENTENCES, TinyTeacher
 
 class SlowTeacher(TinyTeacher):
-    def speak(self, phonemes, seed, sounding=True):
+    def speak(self, phonemes, seed, audio=True):
         print(os.getpid(), flush=True)
         time.sleep(600)
 

@@ -17,7 +17,10 @@ Batch = dict[str, Tensor]
 
 
 class Task(Protocol):
-    """``batch`` depends on the step alone, so that a resumed run sees what an uninterrupted one would."""
+    """``batch`` depends on the step alone, so that a resumed run sees what an uninterrupted one would.
+
+    A task that learns from audio says so by ``hears = True``, one with an ``adversary`` names its table.
+    """
 
     stage: Any
     labels: Labels
@@ -47,13 +50,13 @@ class Segments:
     Ends are drawn too: there the student sees the same zero padding as when it speaks.
     """
 
-    def __init__(self, labels: Labels, frames: int, seed: int, sounding: bool = False) -> None:
-        """``sounding``: only from those whose audio is there."""
+    def __init__(self, labels: Labels, frames: int, seed: int, with_audio: bool = False) -> None:
+        """``with_audio``: only from those whose audio is there."""
         lengths = np.array([entry.frames for entry in labels.entries])
-        heard = np.array([entry.sounding or not sounding for entry in labels.entries])
+        heard = np.array([entry.with_audio or not with_audio for entry in labels.entries])
         self.usable = np.flatnonzero((lengths >= frames) & heard)
         if not len(self.usable):
-            kind = "labelled utterance with its audio" if sounding else "labelled utterance"
+            kind = "labelled utterance with its audio" if with_audio else "labelled utterance"
             raise EdgevoiceError(f"no {kind} has {frames} frames; label more, or train on fewer")
         self.lengths, self.frames, self.seed = lengths, frames, seed
         weights = lengths[self.usable].astype(np.float64)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from compress.distil import checkpoint, trained, weights
 from compress.distil.chain import make_chain
-from compress.distil.config import DistilConfig, FinishStage, VocoderStage, recipe_key, training_key
+from compress.distil.config import (
+    AdversaryTable,
+    DistilConfig,
+    FinishStage,
+    VocoderStage,
+    recipe_key,
+    training_key,
+)
 from compress.distil.tasks import make_task, vocoder_task
 from compress.distil.tasks.base import Batch, blank
 from compress.labels.store import Labels
@@ -30,13 +37,16 @@ STREAM = 2
 class FinishTask:
     """Wraps the vocoder's own task, of which it replaces the latents in a share of the segments."""
 
+    hears = True
+
     def __init__(
         self, config: DistilConfig, labels: Labels, folder: Path, voice: StagedVoice | None = None
     ) -> None:
         """``folder`` holds the copies that `gather` made."""
         finish, vocoder = _tables(config)
         self.stage, self.labels, self.mix = replace(vocoder, schedule=finish.schedule), labels, finish.mix
-        self.adversary = finish.adversary
+        self.adversary = _fitting(finish.adversary, finish.schedule.frames * labels.info.hop)
+        self.table = {"vocoder": asdict(self.stage), "finish": asdict(finish)}
         self._vocoder = vocoder_task(config, self.stage, labels, voice)
         self.basis = getattr(self._vocoder, "basis", None)
         self._vocoder.item = self._item  # type: ignore[method-assign]
@@ -77,9 +87,8 @@ class FinishTask:
         rng = np.random.default_rng((self.stage.schedule.seed, *place, STREAM))
         if rng.random() < self.mix:
             made = self._fellows.latents(utterance, start, stop)
-            kept = (
-                2 if self.stage.harmonics else 0
-            )  # F0 and voicing: the sound to learn has the teacher's phase
+            # F0 and voicing: the sound to learn has the teacher's phase
+            kept = 2 if self.stage.harmonics else 0
             row["latents"] = np.concatenate([made[: len(made) - kept], row["latents"][len(made) - kept :]])
         return row
 
@@ -91,6 +100,16 @@ def _tables(config: DistilConfig) -> tuple[FinishStage, VocoderStage]:
     if not 0 < config.finish.mix <= 1:
         raise EdgevoiceError(f"distil.finish.mix must be above 0 and at most 1, not {config.finish.mix:g}")
     return config.finish, config.vocoder
+
+
+def _fitting(table: AdversaryTable | None, samples: int) -> AdversaryTable | None:
+    """The table, unless one of its STFT sizes is too long for a segment of so many samples."""
+    if table is not None and max(table.sizes) // 2 >= samples:
+        raise EdgevoiceError(
+            f"distil.finish.adversary.sizes: {max(table.sizes)} is too long for a segment of {samples} "
+            "samples; name a smaller one, or more frames"
+        )
+    return table
 
 
 def fellows_of(labels: Labels) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from edgevoice.errors import EdgevoiceError
 class VocoderTask:
     """For vocoders driven by latents alone; others override `_config` and `drive`."""
 
+    hears = True
+
     def __init__(self, stage: VocoderStage, labels: Labels) -> None:
         if stage.n_fft < labels.info.hop:
             raise EdgevoiceError(
@@ -25,7 +27,7 @@ class VocoderTask:
             )
         self.stage, self.labels = stage, labels
         self.config = self._config()
-        self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed, sounding=True)
+        self.segments = Segments(labels, stage.schedule.frames, stage.schedule.seed, with_audio=True)
         self.overlap_add = OverlapAdd(stage.n_fft, labels.info.hop)
         self.context = Vocoder(self.config).context
         self.scale = np.float32(labels.info.full_scale / 32767.0)
