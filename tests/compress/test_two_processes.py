@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from tiny_labels import tiny_labels  # noqa: E402
+from tiny_students import SCHEDULE, TABLES, trained_runs  # noqa: E402
 
 from compress.distil import checkpoint  # noqa: E402
 from compress.distil.config import read_recipe  # noqa: E402
-from compress.distil.tasks import make_task  # noqa: E402
+from compress.distil.tasks import finish, make_task  # noqa: E402
 from compress.distil.train import train  # noqa: E402
 from compress.labels.store import Labels  # noqa: E402
 
@@ -83,6 +85,39 @@ def test_two_processes_give_the_result_of_one(
     assert one.keys() == two.keys()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_so_do_two_with_an_adversary(environment: dict[str, str], tmp_path: Path) -> None:
+    labels = tiny_labels(tmp_path / "labels", count=40)
+    runs = trained_runs(tmp_path / "runs", labels)
+    recipe = tmp_path / "finish.toml"
+    adversary = "[distil.finish.adversary]\nwidth = 4\nsizes = [128, 256]\n[distil.finish.schedule]\n"
+    recipe.write_text(TABLES.format(steps=3) + adversary + SCHEDULE.format(steps=4))
+    parts = [sys.executable, "-m", "compress.distil", recipe, "finish", labels.root, tmp_path / "two"]
+    command = [*map(str, parts), "--fellows", str(runs), "--devices", "2"]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT
+    )
+    assert done.returncode == 0, done.stderr
+    config = read_recipe(recipe)
+    finish.gather(config, labels, runs, tmp_path / "one")
+    task = make_task(config, "finish", labels, folder=tmp_path / "one")
+    train(task, tmp_path / "one", start=finish.start(tmp_path / "one"))
+    one, two = (checkpoint.load(tmp_path / name) or {} for name in ("one", "two"))
+    assert apart(one["optimiser"], two["optimiser"]) < 5e-3
+    for size in ("128", "256"):
+        pair = [state["adversary"][size]["optimiser"] for state in (one, two)]
+        assert apart(*pair) < 5e-3
+
+
+def apart(one: dict[str, Any], two: dict[str, Any]) -> float:
+    """Relative distance of the gradients' averages, the worst parameter's.
+
+    Not of the weights: Adam's first steps are the gradients' signs, which rounding turns where they are small.
+    """
+    pairs = [(row["exp_avg"], two["state"][name]["exp_avg"]) for name, row in one["state"].items()]
+    assert pairs
+    return max(float((first - second).norm() / first.norm()) for first, second in pairs)
 
 
 def test_one_that_is_asked_to_end_ends_both(
