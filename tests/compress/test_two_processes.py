@@ -92,7 +92,7 @@ def test_so_do_two_with_an_adversary(environment: dict[str, str], tmp_path: Path
     runs = trained_runs(tmp_path / "runs", labels)
     recipe = tmp_path / "finish.toml"
     adversary = "[distil.finish.adversary]\nwidth = 4\nsizes = [128, 256]\n[distil.finish.schedule]\n"
-    recipe.write_text(TABLES.format(steps=3) + adversary + SCHEDULE.format(steps=4))
+    recipe.write_text(TABLES.format(steps=3) + adversary + SCHEDULE.format(steps=1))
     parts = [sys.executable, "-m", "compress.distil", recipe, "finish", labels.root, tmp_path / "two"]
     command = [*map(str, parts), "--fellows", str(runs), "--devices", "2"]
     done = subprocess.run(
@@ -105,15 +105,17 @@ def test_so_do_two_with_an_adversary(environment: dict[str, str], tmp_path: Path
     train(task, tmp_path / "one", start=finish.start(tmp_path / "one"))
     one, two = (checkpoint.load(tmp_path / name) or {} for name in ("one", "two"))
     assert apart(one["optimiser"], two["optimiser"]) < 5e-3
-    for size in ("128", "256"):
-        pair = [state["adversary"][size]["optimiser"] for state in (one, two)]
-        assert apart(*pair) < 5e-3
+    pairs = [[state["adversary"][size]["optimiser"] for state in (one, two)] for size in ("128", "256")]
+    learned = [pair for pair in pairs if pair[0]["state"]]
+    assert learned
+    assert all(apart(*pair) < 5e-3 for pair in learned)
 
 
 def apart(one: dict[str, Any], two: dict[str, Any]) -> float:
     """Relative distance of the gradients' averages, the worst parameter's.
 
-    Not of the weights: Adam's first steps are the gradients' signs, which rounding turns where they are small.
+    Not of the weights: Adam's first step is the gradients' signs, which rounding turns where those are
+    small.
     """
     pairs = [(row["exp_avg"], two["state"][name]["exp_avg"]) for name, row in one["state"].items()]
     assert pairs
