@@ -60,7 +60,7 @@ def _trained(stage: Stage) -> str:
     done = stage.trained
     if done is None:
         return "the teacher's own"
-    return f"{done.steps:,} steps in {done.seconds / 3600:.1f} h on {done.label_hours:.1f} h of sound"
+    return f"{done.steps:,} steps in {done.seconds / 3600:.1f} h on {done.label_hours:.1f} h of speech"
 
 
 def _figure(measure: Measure, signed: bool, digits: int) -> str:

@@ -112,7 +112,7 @@ def _against_teacher(result: Result) -> list[str]:
 def _trained(described: Manifest, name: StageName) -> str:
     card = described.stages[name].trained
     assert card is not None
-    return f"{name} ({card.steps} steps in {card.seconds / 3600:.1f} h on {card.label_hours:.1f} h of sound)"
+    return f"{name} ({card.steps} steps in {card.seconds / 3600:.1f} h on {card.label_hours:.1f} h of speech)"
 
 
 def to_dict(result: Result) -> dict[str, Any]:

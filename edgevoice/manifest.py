@@ -156,8 +156,8 @@ class Trained(_Strict, frozen=True):
     """How a stage that is a student came to be.
 
     ``recipe``, ``labels``: keys of the table that it was last trained by, and of the labels. ``steps``,
-    ``seconds``: of training, with the runs whose weights it went on from. ``label_hours``: sound of the
-    teacher's in those labels. ``finish_steps``: those of the steps in which a vocoder learnt on its fellow
+    ``seconds``: of training, with the runs whose weights it went on from. ``label_hours``: speech of the
+    teacher's in those labels, for a vocoder that with audio. ``finish_steps``: those of the steps in which a vocoder learnt on its fellow
     students' latents. ``pace``: what an encoder's durations were multiplied by after training, so that its
     sentences are as long as the teacher's.
     """
