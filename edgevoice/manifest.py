@@ -157,9 +157,9 @@ class Trained(_Strict, frozen=True):
 
     ``recipe``, ``labels``: keys of the table that it was last trained by, and of the labels. ``steps``,
     ``seconds``: of training, with the runs whose weights it went on from. ``label_hours``: speech of the
-    teacher's in those labels, for a vocoder that with audio. ``finish_steps``: those of the steps in which a vocoder learnt on its fellow
-    students' latents. ``pace``: what an encoder's durations were multiplied by after training, so that its
-    sentences are as long as the teacher's.
+    teacher's in those labels, for a vocoder that with audio. ``finish_steps``: those of the steps in which a
+    vocoder learnt on its fellow students' latents. ``pace``: what an encoder's durations were multiplied by
+    after training, so that its sentences are as long as the teacher's.
     """
 
     recipe: str
