@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from deploy.deploy_bundles import make
 from remote import fake_kit, sshd
+from serve.running import until
 
 from edgevoice.deploy.layout import resolve
 from edgevoice.remote.deploy import Options, Outcome, deploy
@@ -91,6 +92,7 @@ class Device:
 def device(first: tuple[Path, Outcome], server: sshd.Server, kit: Path, work: Path) -> Iterator[Device]:
     with tempfile.TemporaryDirectory(dir=work) as folder:
         yield Device(copy(first[0], Path(folder) / "root"), server, kit)
+        until(lambda: not users(Path(folder)), "the end of what the device does by itself")
 
 
 @pytest.fixture
@@ -98,6 +100,18 @@ def empty(server: sshd.Server, kit: Path, work: Path) -> Iterator[Device]:
     """A device on which nothing was ever installed."""
     with tempfile.TemporaryDirectory(dir=work) as folder:
         yield Device(Path(folder) / "root", server, kit)
+        until(lambda: not users(Path(folder)), "the end of what the device does by itself")
+
+
+def users(folder: Path) -> list[int]:
+    """The processes that hold a file below this folder open: a deploy that goes on holds its locks there."""
+    below = f"{folder.resolve()}/"
+    found = set()
+    for opened in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # the process, or the file, is gone
+            if os.readlink(opened).startswith(below):
+                found.add(int(opened.parts[2]))
+    return sorted(found)
 
 
 def copy(source: Path, destination: Path) -> Path:
