@@ -177,7 +177,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Interval]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="words.py", description="Word errors against the teacher's.")
     parser.add_argument("teacher", type=Path, help="the voice's file, or kokoro")
-    parser.add_argument("bundle", type=Path, nargs="+")
+    parser.add_argument("bundle", type=Path, nargs="*", help="bundles; without any, the teacher alone")
     parser.add_argument("--count", type=int, default=COUNT, help=f"sentences (default: {COUNT})")
     parser.add_argument("--kept", type=Path, metavar="FILE", help="keep what was heard, and go on")
     parser.add_argument("--threads", type=int, default=1)

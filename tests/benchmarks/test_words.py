@@ -75,6 +75,9 @@ def test_a_voice_that_says_no_word_has_no_word_right(
     assert set(rates) == {"teacher", str(tiny_bundle)}
     assert all(own["rate"]["mean"] > 0.5 for own in rates.values())
     assert "above the teacher" in capsys.readouterr().out
+    alone = [str(tiny_voice), *command[2:], "--json", str(out)]
+    assert words.main(alone) == 0
+    assert json.loads(out.read_text())["figures"] == {"teacher": rates["teacher"]}
 
 
 @needs_recogniser
