@@ -69,79 +69,108 @@ def train(
     later. ``stopped``: asked after each step; once true, the run is saved and ends. ``start``: weights to
     begin with instead of random ones.
     """
-    schedule: Schedule = task.stage.schedule
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
-    identity = checkpoint.identity_of(task)
+    run = Run(task, folder, fabric, start, grow)
+    end = run.schedule.steps if stop_at is None else min(stop_at, run.schedule.steps)
+    with _logs(folder, run.progress.step, fabric.is_global_zero) as log:
+        while run.progress.step < end and not _any(fabric, stopped()):
+            run.advance()
+            log(run.progress, run.schedule)
+            if run.progress.step % run.schedule.save_every == 0:
+                run.save()
+        run.save()
+    return run.progress.step
 
-    state = checkpoint.load(folder)
-    torch.manual_seed(schedule.seed)
-    student = task.student() if state is None and start is None else blank(task)
-    before = checkpoint.begin(student, start)
-    average = {name: value.detach().clone() for name, value in student.state_dict().items()}
-    optimiser = torch.optim.AdamW(
-        student.parameters(), schedule.rate, betas=(0.8, 0.99), weight_decay=schedule.weight_decay, fused=True
-    )
-    model, optimiser = fabric.setup(student, optimiser)
-    table = getattr(task, "adversary", None)
-    adversary = Adversary(task, table, schedule, fabric) if table else None  # type: ignore[arg-type]
-    progress = Progress()
 
-    if state is not None:
+class Run:
+    """One student in training: network, moving average, optimiser, adversary if the task has one, progress.
+
+    Begins where the folder's checkpoint stands, else with ``start`` or random weights.
+    """
+
+    def __init__(
+        self, task: Task, folder: Path, fabric: Fabric, start: checkpoint.Start | None, grow: bool
+    ) -> None:
+        self.task, self.folder, self.fabric = task, folder, fabric
+        self.schedule: Schedule = task.stage.schedule
+        self.identity = checkpoint.identity_of(task)
+        state = checkpoint.load(folder)
+        torch.manual_seed(self.schedule.seed)
+        self.student = task.student() if state is None and start is None else blank(task)
+        self.before = checkpoint.begin(self.student, start)
+        self.average = {name: value.detach().clone() for name, value in self.student.state_dict().items()}
+        self.model, self.optimiser = fabric.setup(self.student, _optimiser(self.student, self.schedule))
+        table = getattr(task, "adversary", None)
+        self.adversary = Adversary(task, table, self.schedule, fabric) if table else None  # type: ignore[arg-type]
+        self.progress = Progress()
+        if state is not None:
+            self._resume(state, start, grow)
+
+    def _resume(self, state: dict[str, Any], start: checkpoint.Start | None, grow: bool) -> None:
         if grow:
-            state["identity"].update(shards=identity.shards, with_audio=identity.with_audio)
-        checkpoint.check(folder, state, identity)
-        before = checkpoint.kept(folder, state, start)
-        student.load_state_dict(state["student"])
-        optimiser.load_state_dict(state["optimiser"])
-        average = state["average"]
-        if adversary is not None:
-            adversary.load(state["adversary"])
-        progress = Progress(state["step"], state["seconds"])
+            state["identity"].update(shards=self.identity.shards, with_audio=self.identity.with_audio)
+        checkpoint.check(self.folder, state, self.identity)
+        self.before = checkpoint.kept(self.folder, state, start)
+        self.student.load_state_dict(state["student"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average = state["average"]
+        if self.adversary is not None:
+            self.adversary.load(state["adversary"])
+        self.progress = Progress(state["step"], state["seconds"])
         torch.set_rng_state(state["random"])
 
-    def save() -> None:
-        if fabric.is_global_zero:
-            state = {
-                "student": student.state_dict(),
-                "average": average,
-                "optimiser": optimiser.state_dict(),
-                "random": torch.get_rng_state(),
-                "step": progress.step,
-                "seconds": progress.seconds,
-                **({"adversary": adversary.state()} if adversary is not None else {}),
-                **before,
-            }
-            checkpoint.save(folder, identity, state)
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all, by the first process alone."""
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "student": self.student.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            **({"adversary": self.adversary.state()} if self.adversary is not None else {}),
+            **self.before,
+        }
+        checkpoint.save(self.folder, self.identity, state)
 
-    end = schedule.steps if stop_at is None else min(stop_at, schedule.steps)
-    with _logs(folder, progress.step, fabric.is_global_zero) as log:
-        while progress.step < end and not _any(fabric, stopped()):
-            started, rate = time.monotonic(), rate_at(progress.step, schedule)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            batch = task.batch(progress.step, fabric.global_rank, fabric.world_size)
-            batch = {name: fabric.to_device(value) for name, value in batch.items()}
-            if adversary is None:
-                loss, parts = task.loss(model, batch, progress.step)
-            else:
-                loss, parts = adversary.loss(model, batch, progress.step, rate / schedule.rate)
-            _refuse_nan(loss, progress.step, folder)
-            optimiser.zero_grad()
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(model, optimiser, max_norm=schedule.clip, error_if_nonfinite=False)
-            optimiser.step()
-            _follow(average, student, schedule.average, progress.step)
-            progress.step += 1
-            progress.seconds += time.monotonic() - started
-            terms = {name: value.item() for name, value in parts.items()}
-            progress.add({"loss": terms.pop("distance", loss.item()), "norm": float(norm or 0.0), **terms})
-            log(progress, schedule)
-            if progress.step % schedule.save_every == 0:
-                save()
-        save()
-    return progress.step
+    def advance(self) -> None:
+        """One step over all processes. A loss that is no number is an `EdgevoiceError`."""
+        started, step = time.monotonic(), self.progress.step
+        rate = rate_at(step, self.schedule)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = self.task.batch(step, self.fabric.global_rank, self.fabric.world_size)
+        batch = {name: self.fabric.to_device(value) for name, value in batch.items()}
+        if self.adversary is None:
+            loss, parts = self.task.loss(self.model, batch, step)
+        else:
+            loss, parts = self.adversary.loss(self.model, batch, step, rate / self.schedule.rate)
+        _refuse_nan(loss, step, self.folder)
+        norm = self._descend(loss)
+        _follow(self.average, self.student, self.schedule.average, step)
+        self.progress.step += 1
+        self.progress.seconds += time.monotonic() - started
+        terms = {name: value.item() for name, value in parts.items()}
+        self.progress.add({"loss": terms.pop("distance", loss.item()), "norm": norm, **terms})
+
+    def _descend(self, loss: Tensor) -> float:
+        self.optimiser.zero_grad()
+        self.fabric.backward(loss)
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimiser, max_norm=self.schedule.clip, error_if_nonfinite=False
+        )
+        self.optimiser.step()
+        return float(norm or 0.0)
+
+
+def _optimiser(student: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        student.parameters(), schedule.rate, betas=(0.8, 0.99), weight_decay=schedule.weight_decay, fused=True
+    )
 
 
 def _any(fabric: Fabric, asked: bool) -> bool:

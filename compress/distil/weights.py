@@ -28,6 +28,7 @@ from compress.distil.trained import Card, Trained
 from compress.labels.store import Labels, write_atomically
 from compress.staged import StagedVoice
 from compress.teachers import read as read_voice
+from compress.tensor_file import in_order
 from edgevoice.errors import EdgevoiceError
 
 FORMAT = "1"
@@ -50,7 +51,8 @@ def save(path: Path, kept: Trained, table: dict[str, Any], curve: list[list[floa
         "curve": curve,
     }
     header = {name: json.dumps(value) for name, value in described.items()}
-    write_atomically(path, to_bytes(tensors, {"format": FORMAT, "stage": kept.stage, **header}))
+    data = to_bytes(tensors, {"format": FORMAT, "stage": kept.stage, **header})
+    write_atomically(path, in_order(data))
 
 
 def header(path: Path) -> dict[str, Any]:

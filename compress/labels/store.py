@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from compress.teachers.base import Utterance
+from compress.tensor_file import in_order
 from edgevoice.errors import EdgevoiceError
 
 INDEX = "labels.json"
@@ -103,7 +104,7 @@ def write_shard(path: Path, key: str, rows: Sequence[tuple[str, int, Utterance]]
     described = [
         {"text": text, "seed": seed, "frames": fields["latents"].shape[1]} for text, seed, fields in rows
     ]
-    write_atomically(path, save(tensors, {"key": key, "rows": json.dumps(described)}))
+    write_atomically(path, in_order(save(tensors, {"key": key, "rows": json.dumps(described)})))
 
 
 def shard_is_whole(path: Path, key: str, with_audio: bool = True) -> bool:
