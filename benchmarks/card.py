@@ -44,7 +44,21 @@ def card(made: Manifest) -> Iterator[str]:
     yield ""
     yield from _table(found, next(iter(found.shipped.values())).n)
     yield ""
-    yield f"Fails its recipe's gate: {'; '.join(made.failed_gate) or 'nowhere'}."
+    yield f"Fails its recipe's gate: {'; '.join(made.failed_gate) or 'nowhere'}.{_open(found)}"
+
+
+def _open(found: AgainstTeacher) -> str:
+    """What the gate asks that these sentences do not decide."""
+    rows = [
+        f"{ROWS[name].partition(',')[0]} ({figure.asked})"
+        for name, figure in found.shipped.items()
+        if figure.standing == "open" and name in ROWS
+    ]
+    return (
+        f" Not decided by these sentences, for the limit lies in the interval: {'; '.join(rows)}."
+        if rows
+        else ""
+    )
 
 
 def _table(found: AgainstTeacher, count: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from calibration.measures import classes
 from calibration.measures.statistics import Interval
 from edgevoice.errors import EdgevoiceError
+from edgevoice.manifest import Standing
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class Thresholds:
     judged.
 
     The means are judged. Word errors alone are judged by the lower end of their interval: a sentence more or
-    less moves their mean further than the threshold. Waveform SNR is no threshold, because it ranked wrongly
-    here.
+    less moves their mean further than the threshold. What a limit inside an interval leaves open is told by
+    `standing`. Waveform SNR is no threshold, because it ranked wrongly here.
     """
 
     log_mel_l1: float | None = 0.3
@@ -109,20 +111,37 @@ def asks(thresholds: Thresholds, name: str) -> str:
     return f"at {'least' if name in _SMALLEST else 'most'} {limit:g}"
 
 
+def standing(thresholds: Thresholds, name: str, figure: Interval) -> Standing:
+    """Which side of the limit the whole interval is on: "met" or "missed"; "open" where the limit lies inside
+    it, so that more sentences would decide. Empty where nothing is asked.
+    """
+    limit = getattr(thresholds, threshold_of(name), None)
+    if limit is None or not math.isfinite(figure.mean):
+        return "" if limit is None else "missed"
+    better, worse = sorted((_lost(name, figure.low), _lost(name, figure.high)))
+    most = _lost(name, limit) if name in _SMALLEST else limit
+    return "met" if worse <= most else "missed" if better > most else "open"
+
+
 _SMALLEST = ("speaker_cosine", "stoi", "pesq")
 _OF_AN_ENCODER = ("duration_frames", "duration_sentence")
 _LOSSES = ("dnsmos_overall", "dnsmos_background", "dnsmos_p808")
 
 
+def _lost(name: str, value: float) -> float:
+    """The value so that more is worse."""
+    return -value if name in _SMALLEST + _LOSSES else value
+
+
 def _reason(name: str, limit: float, figure: Interval) -> str:
     """Why ``figure`` fails, or an empty string."""
+    most = _lost(name, limit) if name in _SMALLEST else limit
+    if _lost(name, figure.low if name == "wer" else figure.mean) <= most:
+        return ""
     found = f"{figure.mean:.3f} ({figure.low:.3f} to {figure.high:.3f}, {figure.count} sentences)"
     if name in _SMALLEST:
-        return f"{name} is {found}, at least {limit:g} is asked" if not figure.mean >= limit else ""
+        return f"{name} is {found}, at least {limit:g} is asked"
     if name in _LOSSES:
-        return (
-            f"{name} changes by {found}, at most {limit:g} may be lost" if not -figure.mean <= limit else ""
-        )
-    if name == "wer":
-        return f"wer rises by {found}, at most {limit:g} is allowed" if not figure.low <= limit else ""
-    return f"{name} is {found}, at most {limit:g} is allowed" if not figure.mean <= limit else ""
+        return f"{name} changes by {found}, at most {limit:g} may be lost"
+    verb = "rises by" if name == "wer" else "is"
+    return f"{name} {verb} {found}, at most {limit:g} is allowed"

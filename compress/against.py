@@ -20,7 +20,7 @@ from calibration.measures.statistics import Interval, mean
 from calibration.samples import CHOSEN
 from compress import judge
 from compress.draft import Draft, Float, Spoken, speak
-from compress.measuring import Heard, Measuring, figure_of, slot
+from compress.measuring import Heard, Measuring, measures, slot
 from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -91,7 +91,7 @@ class Against:
         )
 
     def _figures(self, heard: Heard) -> dict[str, manifest.Measure]:
-        return {name: figure_of(figure, "teacher") for name, figure in heard.figures.items()}
+        return measures(heard.figures, "teacher", self.run.recipe.student_thresholds())
 
     @cached_property
     def spoken(self) -> Spoken:
@@ -131,7 +131,7 @@ class Against:
             return {n: mean(row).json() for n, row in {**columns, "teacher_by_student": ratios}.items()}
 
         found = self.run.work.data("teacher.speed.json", key, timed)
-        return {name: figure_of(Interval(**figure), "") for name, figure in found.items()}
+        return measures({name: Interval(**figure) for name, figure in found.items()}, "")
 
 
 def _engines(paths: Mapping[StageName, Path]) -> dict[StageName, OnnxEngine]:

@@ -15,7 +15,7 @@ import msgspec
 from compress.against import Against
 from compress.choose import Choice, Settled
 from compress.draft import Draft, fp32_name
-from compress.measuring import Measuring, figure_of
+from compress.measuring import Measuring, measures
 from compress.verify import within
 from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
@@ -39,7 +39,7 @@ def manifest_of(
         spectrum=staged.spectrum,
         phase=staged.phase,
         calibration=_calibration(run),
-        quality={name: figure_of(figure, "FP32 stages") for name, figure in settled.heard.figures.items()},
+        quality=measures(settled.heard.figures, "FP32 stages", run.recipe.thresholds()),
         failed_gate=list(failed),
         not_judged=_not_judged(settled, against),
         against_teacher=against.described(settled.files, settled.spoken) if against else None,

@@ -14,7 +14,7 @@ import onnx
 
 from calibration.activations import activation_bytes
 from calibration.data import STATIC_INPUTS, require_sound
-from calibration.gate import Verdict
+from calibration.gate import Thresholds, Verdict, asks, standing
 from calibration.gate import judge as hold
 from calibration.measures.compare import versions
 from calibration.measures.statistics import Interval
@@ -140,7 +140,7 @@ class Measuring:
             made.engine,
             bytes=path.stat().st_size,
             milliseconds=spent if on_cpu else None,
-            quality={name: figure_of(figure, "FP32") for name, figure in heard.figures.items()},
+            quality=measures(heard.figures, "FP32", self.recipe.thresholds()),
             int8_operators=dict(made.operators),
             left_out=dict(made.left),
             unmeasured=list(made.unmeasured),
@@ -174,8 +174,18 @@ def slot(name: str, hashes: Mapping[StageName, str]) -> str:
     return f"{name}.{digest[:8]}.quality.json"
 
 
-def figure_of(figure: Interval, against: str) -> manifest.Measure:
-    return manifest.Measure(figure.mean, figure.low, figure.high, figure.count, against)
+def measures(
+    figures: Mapping[str, Interval], against: str, gate: Thresholds | None = None
+) -> dict[str, manifest.Measure]:
+    """Figures as the manifest holds them; ``gate``: what is asked of them."""
+    return {name: _measure(name, figure, against, gate) for name, figure in figures.items()}
+
+
+def _measure(name: str, figure: Interval, against: str, gate: Thresholds | None) -> manifest.Measure:
+    plain = (figure.mean, figure.low, figure.high, figure.count, against)
+    if gate is None:
+        return manifest.Measure(*plain)
+    return manifest.Measure(*plain, asks(gate, name), standing(gate, name, figure))
 
 
 def _stretched(values: np.ndarray[Any, Any], steps: int) -> np.ndarray[Any, Any]:

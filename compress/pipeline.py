@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from calibration import samples
-from calibration.gate import Thresholds
 from calibration.measures.compare import require
 from compress import judge, teachers, verify
 from compress.against import Against
@@ -43,7 +42,7 @@ class Result:
 
     ``exactness``: largest difference of the FP32 stages' waveform from the voice's own file, same noise;
     ``chunked``: of a run in chunks from a whole run. ``seeds_apart``: `judge.seeds_apart`, the scale of the
-    log-mel distances. ``gate``, ``student_gate``: what the recipe asks of the voice, and of a student.
+    log-mel distances.
     """
 
     bundle: bundle.Bundle
@@ -51,8 +50,6 @@ class Result:
     exactness: float
     chunked: float
     seeds_apart: float
-    gate: Thresholds
-    student_gate: Thresholds
 
 
 def compress(
@@ -110,8 +107,7 @@ def compress(
     written = bundle.write(out, made, files)
     _keep_samples(run, settled, against, written)
     apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, run.spoken))
-    gates = recipe.thresholds(), recipe.student_thresholds()
-    return Result(written, plan, exactness, chunked, float(apart), *gates)
+    return Result(written, plan, exactness, chunked, float(apart))
 
 
 def _require(failed: Sequence[str], allow_worse: bool) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from calibration.gate import Thresholds, asks
 from compress.pipeline import Result
 from edgevoice.manifest import STAGES, Manifest, Measure, Stage, StageName, Variant
 from targets.render import columns, mib
@@ -67,7 +66,7 @@ def _closing(result: Result) -> list[str]:
             "log-mel L1, in nepers, for scale: the same sentences at another seed of noise, in FP32, are "
             f"{result.seeds_apart:.3f} apart"
         )
-    lines += ["", *_judgement("the voice against FP32", described.quality, result.gate)]
+    lines += ["", *_judgement("the voice against FP32", described.quality)]
     lines += _against_teacher(result)
     if described.not_judged:
         whom = ", against FP32 unless said otherwise" if described.against_teacher else ""
@@ -80,15 +79,18 @@ def _closing(result: Result) -> list[str]:
     return lines
 
 
-def _judgement(title: str, figures: Mapping[str, Measure], gate: Thresholds) -> list[str]:
+def _judgement(title: str, figures: Mapping[str, Measure]) -> list[str]:
     if not figures:
         return []
-    rows = [[title, "mean", "95% interval", "sentences", "the gate asks"]]
+    rows = [[title, "mean", "95% interval", "sentences", "the gate asks", ""]]
     for name, figure in figures.items():
         interval = f"{figure.low:.3f} to {figure.high:.3f}"
-        asked = asks(gate, name) or "not judged"
-        rows.append([name, f"{figure.mean:.3f}", interval, str(figure.n), asked])
-    return columns(rows, frozenset({1, 3})).splitlines()
+        asked = figure.asked or "not judged"
+        rows.append([name, f"{figure.mean:.3f}", interval, str(figure.n), asked, figure.standing])
+    lines = columns(rows, frozenset({1, 3})).splitlines()
+    if any(figure.standing == "open" for figure in figures.values()):
+        lines.append("open: the limit lies inside the interval, so these sentences do not decide")
+    return lines
 
 
 def _against_teacher(result: Result) -> list[str]:
@@ -100,9 +102,9 @@ def _against_teacher(result: Result) -> list[str]:
     speed = found.speed["teacher_by_student"]
     return [
         "",
-        *_judgement("the student in FP32 against its teacher", found.student, result.student_gate),
+        *_judgement("the student in FP32 against its teacher", found.student),
         "",
-        *_judgement("the student as shipped against its teacher", found.shipped, result.student_gate),
+        *_judgement("the student as shipped against its teacher", found.shipped),
         f"all stages in chunks, as shipped: {speed.mean:.1f} times as fast as the teacher's "
         f"({speed.low:.1f} to {speed.high:.1f}, n={speed.n})",
         f"students: {', '.join(_trained(described, name) for name in names)}",

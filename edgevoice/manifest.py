@@ -118,14 +118,23 @@ class Phase(_Strict, frozen=True):
     source: bool = False
 
 
+Standing = Literal["", "met", "open", "missed"]
+
+
 class Measure(_Strict, frozen=True):
-    """A figure, its 95 % bootstrap interval over ``n`` sentences, and what it was compared with."""
+    """A figure, its 95 % bootstrap interval over ``n`` sentences, and what it was compared with.
+
+    ``asked``: what the recipe's gate asks of it, empty where nothing. ``standing``: "met" or "missed" where
+    the whole interval lies on one side of that, "open" where it does not.
+    """
 
     mean: float
     low: float
     high: float
     n: int
     against: str = ""
+    asked: str = ""
+    standing: Standing = ""
 
 
 class Variant(_Strict, frozen=True):

@@ -36,19 +36,21 @@ def speed(manifest: Manifest) -> str:
 
 def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
     found = dict(samples.sensitivity) if samples else {}
-    parts = [_searched(stage, result) for stage, result in found.items()]
+    drawn = [_searched(stage, result) for stage, result in found.items()]
+    told: list[str] = []
     for name in STAGES:
         for variant in manifest.stages[name].measured:
             if name not in found and any(loss is not None for loss in variant.left_out.values()):
-                parts.append(_left(name, variant))
-            parts += _not_drawn(variant)
-    if not parts:
-        return section("Sensitivity", "<p>No layer was left out of INT8, and none was searched for.</p>")
+                drawn.append(_left(name, variant))
+            told += _not_drawn(variant)
+    if not drawn:
+        none = "No layer was left out of INT8 for what it costs."
+        return section("Sensitivity", f"<p>{none}</p>" + "".join(told))
     note = (
         "Each layer alone in INT8: the distance it brings, least for its work first. Blue went to INT8, "
         "orange stayed in floating point."
     )
-    return section("Sensitivity", f"<p>{note}</p>" + "".join(parts))
+    return section("Sensitivity", f"<p>{note}</p>" + "".join([*drawn, *told]))
 
 
 def _searched(stage: str, found: Mapping[str, Any]) -> str:

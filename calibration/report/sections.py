@@ -18,7 +18,7 @@ from targets import Plan
 MIB = 1 << 20
 NAMES = {
     "log_mel_l1": "Log-mel distance, nepers",
-    **{name: f"The same in {sound}s" for name, sound in FIGURES.items()},
+    **{name: f"Log-mel distance in {sound}s" for name, sound in FIGURES.items()},
     "stft_distance": "Multi-resolution STFT distance",
     "dnsmos_overall": "DNSMOS overall, change",
     "dnsmos_signal": "DNSMOS signal, change",
@@ -41,13 +41,10 @@ FEW = 20
 def head(bundle: Bundle, plan: Plan | None) -> str:
     manifest = bundle.manifest
     voice = manifest.voice
-    failed = manifest.failed_gate
-    mark = ("bad", "failed the quality gate") if failed else ("good", "passed the quality gate")
-    listed = "".join(f"<li>{escape(reason)}</li>" for reason in failed)
-    reasons = f"<ul>{listed}</ul>" if failed else ""
     unknown = "; ".join(NAMES.get(name, name) for name in manifest.not_judged)
     against = " against FP32, where nothing else is said" if manifest.against_teacher else ""
     unjudged = f'<p class="soft">Not judged{against}: {escape(unknown)}.</p>' if unknown else ""
+    students = "student of " if manifest.against_teacher else ""
     sentence = (
         f"{voice.language}, {voice.sample_rate:,} Hz, for {manifest.provenance.target}, "
         f"recipe {manifest.provenance.recipe}"
@@ -55,42 +52,73 @@ def head(bundle: Bundle, plan: Plan | None) -> str:
     tiles = "".join(f'<div class="tile"><small>{n}</small><b>{v}</b><small>{w}</small></div>' for n, v, w in
                     _tiles(manifest, plan))  # fmt: skip
     return (
-        f'<h1>{escape(voice.name)}</h1><p class="soft">{escape(sentence)}</p>'
-        f'<p><span class="verdict {mark[0]}">{mark[1]}</span></p>{reasons}{unjudged}'
-        f'<div class="tiles">{tiles}</div>'
+        f'<h1><small>{students}</small>{escape(voice.name)}</h1><p class="soft">{escape(sentence)}</p>'
+        f'{_verdict(manifest)}{unjudged}<div class="tiles">{tiles}</div>'
     )
+
+
+def _verdict(manifest: Manifest) -> str:
+    """What the gate said, and which of its limits these sentences do not decide."""
+    lines = list(manifest.failed_gate)
+    kind, told = ("bad", "failed the quality gate") if lines else ("good", "passed the quality gate")
+    if not lines and (undecided := list(_undecided(manifest))):
+        kind, told, lines = "open", "passed the quality gate, not decided everywhere", undecided
+    listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    reasons = f"<ul>{listed}</ul>" if lines else ""
+    return f'<p><span class="verdict {kind}">{told}</span></p>{reasons}'
+
+
+def _undecided(manifest: Manifest) -> Iterable[str]:
+    found = manifest.against_teacher
+    for figures in (manifest.quality, found.shipped if found else {}):
+        for name, figure in figures.items():
+            if figure.standing == "open":
+                what = f"{NAMES.get(name, name)} against {figure.against}: {_interval(figure)}"
+                yield f"{what}; {figure.asked} is asked, and {figure.n} sentences do not decide it"
+
+
+def _interval(figure: Measure) -> str:
+    return f"{figure.mean:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
 def _tiles(manifest: Manifest, plan: Plan | None) -> Iterable[tuple[str, str, str]]:
     """All of one configuration, the one that the quality is judged with."""
     smallest = [manifest.stages[name].variants[-1] for name in STAGES]
-    size = sum(variant.bytes for variant in smallest)
+    whole = [variant for name in STAGES if (variant := plain(manifest.stages[name]))]
     files = ", ".join(dict.fromkeys(variant.precision.upper() for variant in smallest))
-    whole = [plain(manifest.stages[name]) for name in STAGES]
-    if all(whole):
-        before = sum(variant.bytes for variant in whole if variant)
-        yield f"Size of the stages, {files}", f"{size / MIB:.1f} MiB", f"FP32 {before / MIB:.1f} MiB"
-        spent = [variant.milliseconds for variant in smallest]
-        single = [variant.milliseconds for variant in whole if variant]
-        if None not in spent and None not in single:
-            now, then = sum(filter(None, spent)), sum(filter(None, single))
-            yield (
-                "Faster than FP32",
-                f"{then / max(now, 1e-9):.2f} times",
-                f"{now:.0f} ms a second of sound, one thread",
-            )
-    figure = manifest.quality.get("log_mel_l1")
-    if figure:
+    if len(whole) == len(STAGES):
+        before, after = (sum(variant.bytes for variant in rows) / MIB for rows in (whole, smallest))
+        yield f"Size of the stages, {files}", f"{after:.1f} MiB", f"FP32 {before:.1f} MiB"
+        yield from _faster(manifest, whole, smallest)
+    found = manifest.against_teacher
+    judged, against = (found.shipped, "the teacher") if found else (manifest.quality, "FP32")
+    if figure := judged.get("log_mel_l1"):
         interval = f"{figure.low:.3f} to {figure.high:.3f}, n={figure.n}"
-        yield f"Log-mel distance, {files}", f"{figure.mean:.3f}", interval
+        yield f"Log-mel distance to {against}, {files}", f"{figure.mean:.3f}", interval
     if plan:
-        limit = plan.budget_bytes / MIB
         held = ", ".join(dict.fromkeys(stage.precision.upper() for stage in plan.stages))
-        yield (
-            f"Memory, {held}",
-            f"{plan.total_bytes / MIB:.0f} MiB",
-            f"of {limit:,.0f} MiB on {escape(plan.target.id)}",
-        )
+        limit = f"of {plan.budget_bytes / MIB:,.0f} MiB on {escape(plan.target.id)}"
+        yield f"Memory, {held}", f"{plan.total_bytes / MIB:.0f} MiB", limit
+
+
+def _faster(
+    manifest: Manifest, whole: Sequence[Variant], smallest: Sequence[Variant]
+) -> Iterable[tuple[str, str, str]]:
+    """Than the teacher in chunks, for a student; else than FP32 in whole sentences."""
+    if found := manifest.against_teacher:
+        spent, times = found.speed["student"].mean, found.speed["teacher_by_student"].mean
+        told = f"{1000 * spent:.0f} ms a second of sound in chunks, one thread"
+        yield "Faster than its teacher", f"{times:.1f} times", told
+        return
+    then, now = _milliseconds(whole), _milliseconds(smallest)
+    if then is not None and now is not None:
+        told = f"{now:.0f} ms a second of sound in whole sentences, one thread"
+        yield "Faster than FP32", f"{then / max(now, 1e-9):.2f} times", told
+
+
+def _milliseconds(variants: Sequence[Variant]) -> float | None:
+    spent = [variant.milliseconds for variant in variants if variant.milliseconds is not None]
+    return sum(spent) if len(spent) == len(variants) else None
 
 
 def plain(stage: Stage) -> Variant | None:
@@ -101,18 +129,25 @@ def listening(samples: Samples | None) -> str:
     if samples is None or not samples.texts:
         return section("Listen", "<p>No samples are kept beside this bundle.</p>")
     rows = "".join(_sentence(samples, number) for number in range(len(samples.texts)))
+    several = len(samples.sounds) > 1
     note = (
-        "The same sentences at the same noise. Below each player its spectrogram: time to the right, "
-        f"0 to {samples.rate / 2000:g} kHz upwards on the mel scale. Below that what changed against the "
-        "first version: red is louder, blue is quieter, white is equal."
+        "Below each player its spectrogram: time to the right, "
+        f"0 to {samples.rate / 2000:g} kHz upwards on the mel scale."
     )
-    return section("Listen", f"<p>{note}</p>{_scales()}{rows}")
+    if several:
+        note = (
+            f"The same sentences at the same noise. {note} Below that what changed against the first "
+            "version: red is louder, blue is quieter, white is equal."
+        )
+    return section("Listen", f"<p>{note}</p>{_scales(several)}{rows}")
 
 
-def _scales() -> str:
+def _scales(several: bool) -> str:
     """What the pictures' colours stand for."""
     low, high = pictures.RANGE
     level = _scale("Level", pictures.LEVELS, _signed(low), f"{_signed(high)} nepers")
+    if not several:
+        return f'<p class="soft">{level}</p>'
     ends = f"{_signed(-pictures.WORST)} or less", f"{_signed(pictures.WORST)} nepers or more"
     change = _scale("Change", pictures.SIGNED, *ends)
     return f'<p class="soft">{level}{change}</p>'
@@ -192,13 +227,29 @@ def student(manifest: Manifest) -> str:
 
 
 def _measures(figures: Mapping[str, Measure]) -> str:
+    """The table, the classes of sounds folded below it."""
+    whole = {name: figure for name, figure in figures.items() if name not in FIGURES}
+    inner = {name: figure for name, figure in figures.items() if name in FIGURES}
+    if not inner:
+        return _measure_table(whole)
+    more = f"<details><summary>By class of sound</summary>{_measure_table(inner)}</details>"
+    return _measure_table(whole) + more
+
+
+def _measure_table(figures: Mapping[str, Measure]) -> str:
+    order = list(NAMES)
     rows = "".join(
         f"<tr><td>{escape(NAMES.get(name, name))}</td><td>{f.mean:.3f}</td>"
-        f"<td>{f.low:.3f} to {f.high:.3f}</td><td>{f.n}</td></tr>"
-        for name, f in figures.items()
+        f"<td>{f.low:.3f} to {f.high:.3f}</td><td>{f.n}</td>"
+        f'<td class="word">{escape(f.asked)}{_mark(f)}</td></tr>'
+        for name, f in sorted(figures.items(), key=lambda row: order.index(row[0]) if row[0] in NAMES else 99)
     )
-    top = "<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th></tr>"
+    top = '<tr><th>Measure</th><th>Mean</th><th>95% interval</th><th>n</th><th class="word">Asked</th></tr>'
     return f'<div class="scroll"><table>{top}{rows}</table></div>'
+
+
+def _mark(figure: Measure) -> str:
+    return f': <b class="{figure.standing}">{figure.standing}</b>' if figure.standing else ""
 
 
 def provenance(bundle: Bundle, samples: Samples | None) -> str:

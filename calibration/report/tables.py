@@ -12,12 +12,15 @@ from edgevoice.manifest import STAGES, Manifest, Variant
 
 @dataclass(frozen=True)
 class _Column:
-    """``word``: read from the left. ``lacking``: what the note says where no row has an entry."""
+    """``word``: read from the left. ``lacking``: what the note says where no row has an entry. ``wide``: not
+    on a phone.
+    """
 
     head: str
     cell: Callable[[Variant], str]
     word: bool = False
     lacking: str = ""
+    wide: bool = False
 
 
 def _figure(name: str, form: str) -> Callable[[Variant], str]:
@@ -33,7 +36,9 @@ COLUMNS = (
     _Column("DNSMOS", _figure("dnsmos_overall", "+.2f"), lacking="DNSMOS"),
     _Column("Speaker", _figure("speaker_cosine", ".3f"), lacking="Speaker similarity"),
     _Column(
-        "INT8 operators", lambda v: ", ".join(f"{count} {kind}" for kind, count in v.int8_operators.items())
+        "INT8 operators",
+        lambda v: ", ".join(f"{count} {kind}" for kind, count in v.int8_operators.items()),
+        wide=True,
     ),
 )
 
@@ -49,7 +54,7 @@ def stages(manifest: Manifest) -> str:
         were = "were" if len(empty) > 1 else "was"
         names = " and ".join(empty)
         note += f" {names} {were} not measured: the recipe's [judge] measures did not ask for it."
-    heads = "".join(f"<th{_word(column)}>{escape(column.head)}</th>" for column in filled)
+    heads = "".join(f"<th{_class(column)}>{escape(column.head)}</th>" for column in filled)
     chosen = {stage.chosen for stage in manifest.stages.values()}
     lines = "".join(_row(name, variant, filled, variant.file in chosen) for name, variant in rows)
     reasons = "".join(f"<li><b>{name}</b>: {escape(manifest.stages[name].reason)}</li>" for name in STAGES)
@@ -59,10 +64,11 @@ def stages(manifest: Manifest) -> str:
 
 def _row(name: str, variant: Variant, columns: Sequence[_Column], chosen: bool) -> str:
     cells = [(column, escape(column.cell(variant))) for column in columns]
-    inner = "".join(f"<td{_word(column)}>{text}</td>" for column, text in cells)
+    inner = "".join(f"<td{_class(column)}>{text}</td>" for column, text in cells)
     mark = " ✓" if chosen else ""
     return f'<tr{" class=chosen" if chosen else ""}><td class="word">{name}{mark}</td>{inner}</tr>'
 
 
-def _word(column: _Column) -> str:
-    return ' class="word"' if column.word else ""
+def _class(column: _Column) -> str:
+    names = [name for name in ("word", "wide") if getattr(column, name)]
+    return f' class="{" ".join(names)}"' if names else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.gate import Thresholds, asks, judge
+from calibration.gate import Thresholds, asks, judge, standing
 from calibration.measures import Interval
 from edgevoice.errors import EdgevoiceError
 
@@ -91,3 +91,26 @@ def test_bad_thresholds_are_refused_by_name(table: dict[str, object]):
 )
 def test_what_is_asked_of_a_figure(name: str, asked: str) -> None:
     assert asks(Thresholds(), name) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "spread", "found"),
+    [
+        ("log_mel_l1", 0.28, 0.01, "met"),
+        ("log_mel_l1", 0.29, 0.02, "open"),
+        ("log_mel_l1", 0.33, 0.02, "missed"),
+        ("speaker_cosine", 0.99, 0.01, "met"),
+        ("speaker_cosine", 0.98, 0.02, "open"),
+        ("speaker_cosine", 0.94, 0.02, "missed"),
+        ("dnsmos_overall", 0.2, 0.1, "met"),
+        ("dnsmos_overall", -0.04, 0.02, "open"),
+        ("dnsmos_overall", -0.09, 0.02, "missed"),
+        ("wer", 0.01, 0.02, "open"),
+        ("wer", float("nan"), 0.02, "missed"),
+        ("wer_reference", 0.5, 0.1, ""),
+    ],
+)
+def test_an_interval_around_the_limit_decides_nothing(
+    name: str, mean: float, spread: float, found: str
+) -> None:
+    assert standing(Thresholds(), name, figure(mean, spread)) == found

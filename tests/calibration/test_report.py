@@ -237,7 +237,7 @@ def test_tiles_are_of_one_configuration(made: Bundle):
         described = _with(described, name, variants=[plain, half, small], chosen=plain.file)
     tiles = sections.head(replace(made, manifest=described), None)
     assert "Size of the stages, INT8</small><b>6.0 MiB</b><small>FP32 24.0 MiB" in tiles
-    assert "Log-mel distance, INT8</small><b>0.210" in tiles
+    assert "Log-mel distance to FP32, INT8</small><b>0.210" in tiles
     assert "Faster than FP32" not in tiles
 
 
@@ -424,3 +424,42 @@ def test_a_student_is_shown_against_its_teacher(tiny_bundle: Path) -> None:
     shown = sections.student(msgspec.structs.replace(plain, against_teacher=found))
     assert shown.index("<td>0.356</td>") < shown.index("<td>0.321</td>")
     assert "7.4 times as fast" in shown
+
+
+def _student(shipped: dict[str, manifest.Measure]) -> manifest.AgainstTeacher:
+    seconds, times = manifest.Measure(0.021, 0.02, 0.022, 5), manifest.Measure(36.8, 33.7, 39.9, 5)
+    return manifest.AgainstTeacher({}, shipped, {"student": seconds, "teacher_by_student": times})
+
+
+def test_a_student_s_tiles_are_against_its_teacher(made: Bundle) -> None:
+    far = manifest.Measure(0.439, 0.423, 0.457, 50, "teacher")
+    described = msgspec.structs.replace(made.manifest, against_teacher=_student({"log_mel_l1": far}))
+    shown = sections.head(replace(made, manifest=described), None)
+    assert "Log-mel distance to the teacher, FP32, INT8</small><b>0.439" in shown
+    assert "Faster than its teacher</small><b>36.8 times</b><small>21 ms a second of sound" in shown
+    assert "<small>student of </small>tiny" in shown
+    assert "0.210</b>" not in shown
+
+
+def test_what_the_sentences_do_not_decide_is_said(made: Bundle) -> None:
+    words = manifest.Measure(0.029, 0.004, 0.058, 50, "teacher", "at most 0.015", "open")
+    described = msgspec.structs.replace(
+        made.manifest, failed_gate=[], against_teacher=_student({"wer": words})
+    )
+    shown = sections.head(replace(made, manifest=described), None)
+    assert "passed the quality gate, not decided everywhere" in shown
+    assert "0.029 (0.004 to 0.058); at most 0.015 is asked, and 50 sentences do not decide it" in shown
+    assert "not decided" not in sections.head(
+        replace(made, manifest=msgspec.structs.replace(made.manifest, failed_gate=[])), None
+    )
+
+
+def test_measures_stand_in_one_order_with_what_is_asked(made: Bundle) -> None:
+    """Whatever order the manifest has; the classes of sounds are folded below."""
+    cosine = manifest.Measure(0.94, 0.93, 0.95, 50, "teacher", "at least 0.88", "met")
+    plain = manifest.Measure(0.4, 0.3, 0.5, 50, "teacher")
+    figures = {"log_mel_vowel": plain, "speaker_cosine": cosine, "log_mel_l1": plain}
+    shown = sections.student(msgspec.structs.replace(made.manifest, against_teacher=_student(figures)))
+    places = [shown.index(name) for name in ("distance, nepers", "similarity", "By class", "in vowels")]
+    assert places == sorted(places)
+    assert 'at least 0.88: <b class="met">met</b>' in shown
