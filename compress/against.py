@@ -70,10 +70,6 @@ class Against:
         heard = self.heard(files, "shipped" if files else "student")
         return (*self.verdict(heard).reasons, *heard.broken)
 
-    def loses(self, files: Mapping[StageName, Path]) -> tuple[str, ...]:
-        """Why these files are refused where FP32 is not: what they cost is not what the training did."""
-        return () if self.reasons({}) else self.reasons(files)
-
     def verdict(self, heard: Heard) -> Verdict:
         return hold(self.run.recipe.student_thresholds(), heard.figures)
 

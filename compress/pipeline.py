@@ -94,8 +94,8 @@ def compress(
     if against is not None:
         say(f"judging the student against {voice.name} on {len(corpus.against)} sentences")
         _require(against.reasons({}), allow_worse)
-    settled = settle(run, run.stages(), against.loses if against else None, allow_worse)
-    failed = (*settled.failed, *(against.reasons(settled.files) if against else ()))
+    settled = settle(run, run.stages(), against.reasons if against else None, allow_worse)
+    failed = tuple(dict.fromkeys((*settled.failed, *(_against_teacher(against, settled) if against else ()))))
     _require(failed, allow_worse)
     made = manifest_of(run, settled, exactness, failed, against)
     files = sources(draft, settled.choices)
@@ -108,6 +108,12 @@ def compress(
     _keep_samples(run, settled, against, written)
     apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, run.spoken))
     return Result(written, plan, exactness, chunked, float(apart))
+
+
+def _against_teacher(against: Against, settled: Settled) -> list[str]:
+    """Why the student is refused, in FP32 and with the files that travel in its place."""
+    plain = [f"FP32 student: {reason}" for reason in against.reasons({})]
+    return [*plain, *(against.reasons(settled.files) if settled.files else ())]
 
 
 def _require(failed: Sequence[str], allow_worse: bool) -> None:

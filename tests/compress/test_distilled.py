@@ -19,9 +19,11 @@ pytest.importorskip("torch")
 
 from tiny_students import SCHEDULE, STAGES, TABLES
 
-from compress import pipeline, recipe, summary
+from compress import choose, pipeline, recipe, summary
+from compress.against import Against
 from compress.distil import checkpoint, weights
 from compress.distilled import Origin
+from compress.measuring import Measuring
 from compress.teachers import piper
 from compress.workspace import lock
 from edgevoice import EdgevoiceError, Voice
@@ -194,7 +196,32 @@ def test_a_student_that_fails_its_gate_is_not_written_unless_asked_for(
     assert not out.exists()
     worse = pipeline.compress(tiny_voice, load_target("cpu"), strict, out, allow_worse=True, origin=origin)
     assert any("at most 0.01" in reason for reason in worse.bundle.manifest.failed_gate)
-    assert "FAILED THE GATE: log_mel_l1" in summary.table(worse)
+    assert "FAILED THE GATE: FP32 student: log_mel_l1" in summary.table(worse)
+
+
+def test_a_student_that_fails_is_refused_before_its_stages_are_made_smaller(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Measuring, "stages", lambda _: pytest.fail("made smaller"))
+    origin = Origin(made.bundle.path.parent / "training", as_trained=True)
+    with pytest.raises(EdgevoiceError, match="did not survive"):
+        pipeline.compress(
+            tiny_voice, load_target("cpu"), recipe_of(tmp_path, limit=0.01), tmp_path / "b", origin=origin
+        )
+
+
+def test_a_student_that_fails_in_fp32_alone_is_told_in_the_manifest(
+    made: pipeline.Result, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "WORTH", 0.0)  # INT8 travels, however fast it was
+    monkeypatch.setattr(Against, "reasons", lambda _, files: () if files else ("f0_cents is 90",))
+    origin = Origin(made.bundle.path.parent / "training", as_trained=True)
+    asked = recipe_of(tmp_path, more=QUANTIZE)
+    worse = pipeline.compress(
+        tiny_voice, load_target("cpu"), asked, tmp_path / "b", allow_worse=True, origin=origin
+    )
+    assert {stage.speaks.precision for stage in worse.bundle.manifest.stages.values()} == {"int8"}
+    assert worse.bundle.manifest.failed_gate == ["FP32 student: f0_cents is 90"]
 
 
 def test_a_training_that_is_asked_to_end_saves_first(

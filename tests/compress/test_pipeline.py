@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
 from calibration.report import page
 from compress import pipeline, summary
-from compress.choose import Measured, settle
+from compress.choose import Measured, Settled, settle
 from compress.measuring import Heard, slot
 from compress.recipe import Recipe
 from compress.recipe import load as load_recipe
@@ -249,6 +250,33 @@ class _Adding:
 
     def verdict(self, heard: Heard) -> Verdict:
         return judge(Thresholds(log_mel_l1=0.3), heard.figures)
+
+
+class _Student:
+    """Against its teacher it gives these reasons: in FP32, and with other files."""
+
+    def __init__(self, plain: Sequence[str], shipped: Sequence[str]) -> None:
+        self._plain, self._shipped = plain, shipped
+
+    def reasons(self, files: dict[StageName, Path]) -> Sequence[str]:
+        return self._shipped if files else self._plain
+
+
+@pytest.mark.parametrize(
+    ("plain", "shipped", "small", "told"),
+    [
+        (["wer is 1"], [], True, ["FP32 student: wer is 1"]),
+        (["wer is 1"], ["wer is 2"], True, ["FP32 student: wer is 1", "wer is 2"]),
+        (["wer is 1"], [], False, ["FP32 student: wer is 1"]),
+        ([], ["wer is 2"], True, ["wer is 2"]),
+    ],
+)
+def test_what_a_student_fails_in_fp32_is_told_where_its_files_pass(
+    plain: list[str], shipped: list[str], small: bool, told: list[str]
+) -> None:
+    files: dict[StageName, Path] = {"vocoder": Path("vocoder.int8.onnx")} if small else {}
+    settled = Settled({}, files, Heard({}), (), ())
+    assert pipeline._against_teacher(_Student(plain, shipped), settled) == told  # type: ignore[arg-type]
 
 
 def _voice_copy(voice: Path, folder: Path) -> Path:
