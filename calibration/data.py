@@ -174,8 +174,14 @@ def require_fit(
 
 
 def require_sound(sounds: Sequence[npt.NDArray[np.floating[Any]]], rate: int) -> None:
-    """Refuse calibration sentences whose FP32 sound is silent or broken."""
-    bad = [(index, problem) for index, s in enumerate(sounds) for problem in inspect(s, rate).problems()[:1]]
+    """Refuse calibration sentences whose FP32 sound is silent or broken: one is enough that is no numbers."""
+    found = [inspect(sound, rate) for sound in sounds]
+    for number, report in enumerate(found, start=1):
+        if not report.finite:
+            raise EdgevoiceError(
+                f"calibration sentence {number} {report.problems()[0]} in FP32: the voice is broken"
+            )
+    bad = [(index, problem) for index, report in enumerate(found) for problem in report.problems()[:1]]
     if len(bad) * 4 > len(sounds):
         index, problem = bad[0]
         raise EdgevoiceError(

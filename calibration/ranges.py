@@ -76,8 +76,8 @@ def collect(
     high = dict.fromkeys(names, -np.inf)
     for window in track(windows, "calibration: extremes"):
         for name, values in _values(runner, watched, inputs, window):
-            low[name] = min(low[name], float(values.min()))
-            high[name] = max(high[name], float(values.max()))
+            low[name] = float(np.minimum(low[name], values.min()))  # unlike min(), keeps a NaN
+            high[name] = float(np.maximum(high[name], values.max()))
     _check(low, high, inputs)
     inputs, watched = ([name for name in part if low[name] < high[name]] for part in (inputs, watched))
     counts = {name: np.zeros(BINS, np.int64) for name in inputs + watched}

@@ -128,3 +128,11 @@ def test_silent_sounds_are_refused():
     data.require_sound([hum] * 4, 16000)
     with pytest.raises(EdgevoiceError, match=r"2 of 4 .* silent"):
         data.require_sound([hum, np.zeros(16000), hum, np.zeros(16000)], 16000)
+
+
+def test_one_sound_that_is_no_numbers_is_refused():
+    hum = np.sin(np.arange(16000) / 20) * 0.1
+    broken = hum.copy()
+    broken[99] = np.nan
+    with pytest.raises(EdgevoiceError, match="sentence 8 contains NaN"):
+        data.require_sound([*[hum] * 7, broken], 16000)

@@ -182,13 +182,14 @@ def test_reduced_range_keeps_pairs_of_products_within_16_bits(vocoder: Path):
         quantize(vocoder, out, WINDOWS, form="cpu", reduce_range=reduce_range)
         weights = [t for t in onnx.load(out).graph.initializer if t.name.endswith("weight_quantised")]
         assert max(int(np.abs(numpy_helper.to_array(t).astype(int)).max()) for t in weights) == largest
-    assert 2 * 255 * 63 < 2**15
 
 
 def test_constant_silent_broken_and_missing_data_is_refused(vocoder: Path):
     out = vocoder.with_name("int8.onnx")
     silence = [{"latents": np.zeros((1, graphs.CHANNELS, 64), np.float32)}] * 8
-    broken = [{"latents": np.full((1, graphs.CHANNELS, 64), np.nan, np.float32)}] * 8
+    last = graphs.latents(seed=7)
+    last["latents"][0, 0, 5] = np.nan
+    broken = [*WINDOWS[:7], last]
     narrow = [{"latents": np.zeros((1, 3, 64), np.float32)}] * 8
     for data, reason in (
         (silence, "never change"),
