@@ -65,20 +65,18 @@ def quality(
 ) -> Comparison:
     """The voice with ``engines`` in place of its FP32 stages, against the FP32 voice.
 
-    Its problems are those that FP32 does not have: a stage that answers NaN is broken, not merely worse.
+    Its problems are not FP32's too: a stage that answers NaN is broken, not merely worse.
     A new encoder's own durations are not heard, and have figures of their own; so has each class of sounds.
     """
     ready, forced = _at_its_durations(spoken, engines)
     sounds = say(draft, spoken.sentences, spoken.seed, draft.stages(ready))
     rate = draft.staged.sample_rate
     found = compare(spoken.sounds, sounds, rate, texts=spoken.sentences, groups=groups)
-    had = compare(spoken.sounds, spoken.sounds, rate, groups=("spectral",)).problems
-    problems = [problem for problem in found.problems if problem not in had]
     figures = {**found.figures, **_by_class(draft, spoken, sounds)}
     if forced is None:
-        return replace(found, figures=figures, problems=problems)
+        return replace(found, figures=figures)
     timed = durations(spoken.durations, forced.own, draft.staged.durations)
-    return replace(found, figures={**figures, **timed.figures}, problems=[*problems, *timed.problems])
+    return replace(found, figures={**figures, **timed.figures}, problems=[*found.problems, *timed.problems])
 
 
 def _by_class(draft: Draft, spoken: Spoken, sounds: Sequence[Float]) -> dict[str, Interval]:

@@ -47,7 +47,7 @@ class Comparison:
     sentences: dict[str, list[float]]
     """The same figures sentence by sentence (not "wer", which is a rate over all)."""
     problems: list[str] = field(default_factory=list)
-    """Clipping, silence and broken numbers in the candidate, each with its sentence."""
+    """Clipping, silence and broken numbers that the reference does not have, each with its sentence."""
 
     def json(self) -> dict[str, object]:
         """Plain values for a manifest or a report."""
@@ -102,7 +102,8 @@ def compare(
     problems: list[str] = []
     pairs = list(zip(reference, candidate, texts or [""] * len(reference), strict=True))
     for index, (first, second, text) in enumerate(track(pairs, label)):
-        problems += [f"sentence {index + 1} {problem}" for problem in inspect(second, rate).problems()]
+        wrong = inspect(second, rate).worse_than(inspect(first, rate))
+        problems += [f"sentence {index + 1} {problem}" for problem in wrong]
         second = np.nan_to_num(second)
         for group in groups:
             if group == "words":

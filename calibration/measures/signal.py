@@ -13,6 +13,8 @@ CLIP_LEVEL = 0.999
 SILENT_LEVEL = 10.0 ** (-60.0 / 20.0)
 WINDOW_SECONDS = 0.02
 
+MOST_SILENT, MOST_CLIPPED, MOST_OFFSET = 0.95, 0.001, 0.02
+
 
 @dataclass(frozen=True)
 class SignalReport:
@@ -33,20 +35,33 @@ class SignalReport:
     """Mean of the samples: a healthy voice stays near 0."""
     finite: bool
 
-    def problems(self) -> list[str]:
-        """Reasons to distrust the waveform; empty when there are none."""
-        found = []
+    def kinds(self) -> dict[str, str]:
+        """Reasons to distrust the waveform, by kind; empty when there are none."""
+        found = {}
         if not self.finite:
-            found.append("contains NaN or infinity")
+            found["nan"] = "contains NaN or infinity"
         if self.seconds == 0.0:
-            found.append("has no samples")
-        elif self.silent > 0.95:
-            found.append(f"is silent for {self.silent:.0%} of its length")
-        if self.clipped > 0.001:
-            found.append(f"clips in {self.clipped:.2%} of its samples")
-        if abs(self.offset) > 0.02:
-            found.append(f"has an offset of {self.offset:+.3f}")
+            found["empty"] = "has no samples"
+        elif self.silent > MOST_SILENT:
+            found["silent"] = f"is silent for {self.silent:.0%} of its length"
+        if self.clipped > MOST_CLIPPED:
+            found["clips"] = f"clips in {self.clipped:.2%} of its samples"
+        if abs(self.offset) > MOST_OFFSET:
+            found["offset"] = f"has an offset of {self.offset:+.3f}"
         return found
+
+    def problems(self) -> list[str]:
+        """The reasons alone."""
+        return list(self.kinds().values())
+
+    def worse_than(self, reference: SignalReport) -> list[str]:
+        """What is wrong here and not in ``reference``, or here by more than what is bearable on its own."""
+        risen = {
+            "clips": self.clipped - reference.clipped > MOST_CLIPPED,
+            "offset": abs(self.offset - reference.offset) > MOST_OFFSET,
+        }
+        had = reference.kinds()
+        return [told for kind, told in self.kinds().items() if kind not in had or risen.get(kind, False)]
 
 
 def inspect(samples: npt.ArrayLike, rate: int) -> SignalReport:

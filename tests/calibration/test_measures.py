@@ -97,6 +97,16 @@ def test_signal_checks_name_what_is_wrong():
     assert measures.inspect([], RATE).problems() == ["has no samples"]
 
 
+def test_what_a_reference_has_too_is_a_problem_only_where_it_is_worse():
+    clips, more = (measures.inspect(np.clip(tone(120, level=level), -1, 1), RATE) for level in (3, 9))
+    assert clips.worse_than(clips) == clips.worse_than(more) == []
+    assert more.worse_than(clips)[0].startswith("clips")
+    assert clips.worse_than(measures.inspect(tone(120), RATE)) == clips.problems()
+    shifted = [measures.inspect(tone(120) + offset, RATE) for offset in (0.03, 0.04, 0.1)]
+    assert shifted[1].worse_than(shifted[0]) == []
+    assert "offset" in shifted[2].worse_than(shifted[0])[0]
+
+
 def test_longest_silence():
     sound = np.concatenate([tone(120), np.zeros(RATE // 2), tone(120)])
     assert measures.inspect(sound, RATE).longest_silence == pytest.approx(0.5, abs=0.03)

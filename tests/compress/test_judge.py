@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from calibration.gate import Thresholds
 from calibration.gate import judge as hold
+from calibration.measures import inspect
 from compress import judge, teachers
 from compress.draft import Draft, Spoken, prepare, speak
 from compress.recipe import load
@@ -100,3 +102,25 @@ def test_other_stages_have_no_durations_to_judge(draft: Draft, spoken: Spoken) -
     verdict = hold(GATE, found.figures)
     assert verdict.passed
     assert not [name for name in verdict.unmeasured if name.startswith("duration")]
+
+
+class Loud:
+    """A vocoder that is ``gain`` times as loud, clipped at full scale."""
+
+    def __init__(self, engine: Engine, gain: float) -> None:
+        self.inputs, self._engine, self._gain = engine.inputs, engine, np.float32(gain)
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        return [np.clip(out * self._gain, -1, 1) for out in self._engine.run(feeds)]
+
+
+def test_a_stage_that_clips_less_than_fp32_is_not_broken(draft: Draft, spoken: Spoken) -> None:
+    vocoder = draft.stages().vocoder
+    gain = 3 / max(float(np.abs(sound).max()) for sound in spoken.sounds)
+    loud = replace(spoken, sounds=judge.heard(draft, spoken, {"vocoder": Loud(vocoder, gain)}))
+    shares = [inspect(sound, draft.staged.sample_rate).clipped for sound in loud.sounds]
+    assert all(share > 0.002 for share in shares)
+    softer = judge.quality(draft, loud, {"vocoder": Loud(vocoder, 0.99 * gain)}, ["spectral"])
+    louder = judge.quality(draft, loud, {"vocoder": Loud(vocoder, 2 * gain)}, ["spectral"])
+    assert softer.problems == []
+    assert sum(" clips in " in problem for problem in louder.problems) == 2
