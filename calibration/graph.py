@@ -16,6 +16,11 @@ from onnx import numpy_helper, version_converter
 
 from edgevoice.errors import EdgevoiceError
 
+
+class CannotWrite(EdgevoiceError):
+    """The disk is full or read-only: no fault of what was to be written, which may do another time."""
+
+
 OPSET = 19
 """Newest opset that is written: half-precision scales need it, and onnxruntime 1.23.2 reads no newer than
 23."""
@@ -117,11 +122,14 @@ def drop_unused(model: onnx.ModelProto) -> None:
 
 
 def save(model: onnx.ModelProto, path: str | Path) -> int:
-    """Write ``model`` beside ``path`` and move it there; returns its bytes."""
+    """Write ``model`` beside ``path`` and move it there; returns its bytes. Raises `CannotWrite`."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     data = model.SerializeToString()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise CannotWrite(f"{target} cannot be written: {error.strerror or error}") from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -131,7 +139,7 @@ def save(model: onnx.ModelProto, path: str | Path) -> int:
         os.replace(name, target)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
-        raise EdgevoiceError(f"{target} cannot be written: {error.strerror or error}") from error
+        raise CannotWrite(f"{target} cannot be written: {error.strerror or error}") from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

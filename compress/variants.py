@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import onnx
 
 from calibration import data
-from calibration.graph import leading_only_to
+from calibration.graph import CannotWrite, leading_only_to
 from calibration.groups import Group, groups
 from calibration.half import fp16, scan
 from calibration.measures.spectral import log_mel_l1
@@ -129,11 +131,17 @@ class _Int8:
         """The last fields of `Made`; a refusal is a result too, for its search is not to be done twice."""
         try:
             return self._made(path)
+        except CannotWrite:  # what a full disk refused is not remembered
+            raise
         except EdgevoiceError as error:
             path.unlink(missing_ok=True)
-            # The reason travels in the manifest, where folders of this machine have no place.
-            why = str(error).replace(str(path), self._name).replace(str(self._plain), self._plain.name)
-            return {"operators": {}, "left": {}, "refused": why}
+            return {"operators": {}, "left": {}, "refused": self._reason(str(error), path)}
+
+    def _reason(self, told: str, path: Path) -> str:
+        """For the manifest: folders and temporary files of this machine have no place there."""
+        for folder in (path.parent, self._plain.parent, Path(tempfile.gettempdir())):
+            told = re.sub(rf"{re.escape(str(folder))}/(?:[^\s/:]+/)*", "", told)
+        return told.replace(f".{path.name}.unchecked", path.name).replace(path.name, self._name)
 
     def _made(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())
