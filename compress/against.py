@@ -109,7 +109,7 @@ class Against:
 
     def _groups(self) -> list[str]:
         asked = [GROUPS[name] for name in self.run.recipe.student_gate if name in GROUPS]
-        ready = available()
+        ready = available(self.teacher.staged.language)
         return list(
             dict.fromkeys(["spectral", *self.run.recipe.judge.measures, *(g for g in asked if g in ready)])
         )

@@ -79,6 +79,7 @@ def compress(
     work = Workspace(place.with_name(f".{place.name}.work"), made_by())
     say(f"reading {voice.name}")
     teacher = prepare(teachers.read(voice), recipe, work if recipe.distil is None else work.inner("teacher"))
+    require(recipe.judge.measures, teacher.staged.language)
     refuse_unfit(teacher.staged, recipe)
     corpus = choose(teacher, recipe, texts)
     exactness = _exactness(teacher, corpus, work)

@@ -57,9 +57,15 @@ class Comparison:
         }
 
 
-def available() -> list[str]:
-    """The groups whose packages are installed here."""
-    return [name for name, packages in GROUPS.items() if all(installed(package) for package in packages)]
+def available(language: str = "en") -> list[str]:
+    """The groups that can judge a voice of ``language`` here: whose packages are installed."""
+    ready = [name for name, packages in GROUPS.items() if all(installed(package) for package in packages)]
+    return [name for name in ready if _hears(name, language)]
+
+
+def _hears(group: str, language: str) -> bool:
+    """The recogniser writes English whatever it is told."""
+    return group != "words" or language.startswith("en")
 
 
 def versions(groups: Sequence[str]) -> dict[str, str]:
@@ -74,11 +80,16 @@ def _version(package: str) -> str:
         return ""
 
 
-def require(groups: Sequence[str]) -> None:
-    """Refuse, by name, groups that are unknown or whose packages are not installed here."""
+def require(groups: Sequence[str], language: str = "en") -> None:
+    """Refuse, by name, groups that are unknown, whose packages are not installed here, or that cannot judge
+    ``language``."""
     for group in groups:
         if group not in GROUPS:
             raise EdgevoiceError(f"unknown measure {group!r}: known are {', '.join(GROUPS)}")
+        if not _hears(group, language):
+            raise EdgevoiceError(
+                f"the measure {group!r} knows English alone, and the voice speaks {language!r}: leave it out"
+            )
         if group not in available():
             raise EdgevoiceError(f"the measure {group!r} needs {' and '.join(GROUPS[group])}: install them")
 

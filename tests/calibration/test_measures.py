@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from calibration import measures
 from calibration.measures import classes, spectral, words
 from calibration.measures.assets import needed, package_file
-from calibration.measures.compare import GROUPS, versions
+from calibration.measures.compare import GROUPS, available, require, versions
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Durations
 
@@ -209,6 +211,16 @@ def test_compare_gives_figures_and_names_broken_sentences():
     assert found.problems == []
     worse[2] = np.zeros_like(worse[2])
     assert "sentence 3 is silent" in measures.compare(sounds, worse, RATE).problems[0]
+
+
+def test_words_are_heard_in_english_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["calibration.measures.compare"], "installed", lambda _: True)
+    assert "words" in available("en-us")
+    assert set(available("en-us")) - set(available("de")) == {"words"}
+    require(["words", "dnsmos"], "en-gb")
+    require(["dnsmos"], "de")
+    with pytest.raises(EdgevoiceError, match=r"'words' knows English alone.*'de'"):
+        require(["words"], "de")
 
 
 def test_compare_refuses_unknown_groups_and_missing_texts():
