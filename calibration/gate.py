@@ -70,6 +70,25 @@ class Thresholds:
         return Thresholds(**{n: None if v is False else float(v) for n, v in table.items()})
 
 
+GROUPS = {
+    "dnsmos_overall": "dnsmos",
+    "dnsmos_background": "dnsmos",
+    "dnsmos_p808": "dnsmos",
+    "speaker_cosine": "speaker",
+    "wer": "words",
+    "f0_cents": "pitch",
+    "voicing_error": "pitch",
+    "stoi": "stoi",
+    "pesq": "pesq",
+}
+"""The group of `calibration.measures` that gives a threshold's figure, where it is not a spectral one."""
+
+
+def groups_asked(table: Mapping[str, Any]) -> list[str]:
+    """The groups of measures that the thresholds named in a recipe's table need."""
+    return list(dict.fromkeys(GROUPS[n] for n, limit in table.items() if n in GROUPS and limit is not False))
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a candidate passes, and why not."""

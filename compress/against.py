@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.gate import Verdict
+from calibration.gate import Verdict, groups_asked
 from calibration.gate import judge as hold
 from calibration.measures.compare import available, versions
 from calibration.measures.statistics import Interval, mean
@@ -30,18 +30,6 @@ SEED = 4
 ROUNDS = 5
 TIMED = 5
 """Sentences that both are timed on."""
-
-GROUPS = {
-    "dnsmos_overall": "dnsmos",
-    "dnsmos_background": "dnsmos",
-    "dnsmos_p808": "dnsmos",
-    "speaker_cosine": "speaker",
-    "wer": "words",
-    "f0_cents": "pitch",
-    "voicing_error": "pitch",
-    "stoi": "stoi",
-    "pesq": "pesq",
-}
 
 
 @dataclass(frozen=True)
@@ -108,11 +96,9 @@ class Against:
         return [self.run.draft.identity, *self.teacher.key(sentences)]
 
     def _groups(self) -> list[str]:
-        asked = [GROUPS[name] for name in self.run.recipe.student_gate if name in GROUPS]
-        ready = available(self.teacher.staged.language)
-        return list(
-            dict.fromkeys(["spectral", *self.run.recipe.judge.measures, *(g for g in asked if g in ready)])
-        )
+        recipe, ready = self.run.recipe, available(self.teacher.staged.language)
+        asked = (group for group in groups_asked(recipe.student_gate) if group in ready)
+        return list(dict.fromkeys(["spectral", *recipe.judge.measures, *asked]))
 
     def _speed(self, files: Mapping[StageName, Path]) -> dict[str, manifest.Measure]:
         paths = self._paths(files)

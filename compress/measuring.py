@@ -66,7 +66,7 @@ class Measuring:
 
     def voice(self, files: Mapping[StageName, Path], name: str) -> Heard:
         """The voice with these files in place of FP32."""
-        groups = list(dict.fromkeys(["spectral", *self.recipe.judge.measures]))
+        groups = list(dict.fromkeys(["spectral", *self.recipe.measures()]))
 
         def compared() -> Any:
             engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from calibration.gate import Thresholds
+from calibration.gate import Thresholds, groups_asked
 from compress.distil.config import DistilConfig, from_table
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import StageName
@@ -67,7 +67,8 @@ class Labelling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``name``: the file's unless it says another.
 
-    ``gate``: what smaller files may lose against FP32; ``student_gate``: what a student may against its
+    ``gate``: what smaller files may lose against FP32, where all that the table names is measured;
+    ``student_gate``: what a student may against its
     teacher, where nothing is asked that the table does not name.
     """
 
@@ -85,6 +86,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def thresholds(self) -> Thresholds:
         return Thresholds.from_dict(self.gate)
+
+    def measures(self) -> list[str]:
+        """Groups that a voice is held against FP32 with beside the spectral ones: those that [judge] names
+        and those that a threshold named in [gate] needs."""
+        return list(dict.fromkeys([*self.judge.measures, *groups_asked(self.gate)]))
 
     def student_thresholds(self) -> Thresholds:
         unasked = {entry.name: False for entry in fields(Thresholds)}

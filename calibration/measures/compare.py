@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.measures import perceptual, speaker, words
-from calibration.measures.assets import installed
+from calibration.measures.assets import INSTALL, installed
 from calibration.measures.dnsmos import Dnsmos, dnsmos
 from calibration.measures.pitch import pitch_error
 from calibration.measures.signal import inspect
@@ -31,6 +31,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "pesq": ("pesq",),
 }
 """Groups of measures and the packages they need. "spectral" and "pitch" need none."""
+
+_INSTALL = {"speaker": speaker.INSTALL, "pesq": perceptual.INSTALL}
 
 DIFFERENCES = ("dnsmos_overall", "dnsmos_signal", "dnsmos_background", "dnsmos_p808", "wer")
 """Figures that are a candidate's minus its reference's; the others compare the two waveforms."""
@@ -91,7 +93,8 @@ def require(groups: Sequence[str], language: str = "en") -> None:
                 f"the measure {group!r} knows English alone, and the voice speaks {language!r}: leave it out"
             )
         if group not in available():
-            raise EdgevoiceError(f"the measure {group!r} needs {' and '.join(GROUPS[group])}: install them")
+            needs, mend = " and ".join(GROUPS[group]), _INSTALL.get(group, INSTALL)
+            raise EdgevoiceError(f"the measure {group!r} needs {needs}, which is not all installed: {mend}")
 
 
 def compare(

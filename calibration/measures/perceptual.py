@@ -10,12 +10,13 @@ from calibration.measures.assets import needed
 from calibration.measures.spectral import resample, same_length
 
 RATE = 16000
+INSTALL = "pip install pesq (needs a C compiler)"
 
 
 def pesq(reference: npt.ArrayLike, candidate: npt.ArrayLike, rate: int) -> float:
     """Wide-band PESQ from 1.04 to 4.64; nan where it finds no speech. The package compiles C when it is
     installed."""
-    package = needed("pesq", "pip install pesq (needs a C compiler)")
+    package = needed("pesq", INSTALL)
     first, second = _pair(reference, candidate, rate)
     try:
         return float(package.pesq(RATE, first, second, "wb"))

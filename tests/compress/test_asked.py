@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from calibration.measures.compare import require
 from compress.against import Against
-from compress.recipe import Recipe, load
+from compress.recipe import Judge, Recipe, load
+from edgevoice.errors import EdgevoiceError
 
 pytest.importorskip("onnx")
 
@@ -36,6 +38,17 @@ def test_a_student_s_gate_is_measured_as_far_as_it_can_be(packages: set[str]) ->
     assert _against(recipe)._groups() == ["spectral", "speaker", "words"]
     off = msgspec.structs.replace(recipe, student_gate={"wer": False, "pesq": 3.0})
     assert _against(off)._groups() == ["spectral"]
+
+
+def test_what_a_recipe_s_gate_names_is_measured_or_refused(packages: set[str]) -> None:
+    recipe = Recipe(judge=Judge(measures=("pitch",)), gate={"pesq": 3.0, "wer": False, "f0_cents": 30.0})
+    assert recipe.measures() == ["pitch", "pesq"]
+    assert Recipe().measures() == []  # what is asked by default alone is named as not judged
+    with pytest.raises(EdgevoiceError, match=r"'pesq' needs pesq, .*: pip install pesq"):
+        require(recipe.measures())
+    packages.remove("speechmos")
+    with pytest.raises(EdgevoiceError, match=r"'dnsmos' needs speechmos, .*pip install .*speechmos"):
+        require(Recipe(gate={"dnsmos_overall": 0.1}).measures())
 
 
 def test_an_english_recogniser_judges_no_german(packages: set[str]) -> None:
