@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -15,6 +17,8 @@ from edgevoice.runtime.find import read
 from targets.errors import TargetError
 
 if TYPE_CHECKING:
+    from calibration.samples import Samples
+    from edgevoice.bundle import Bundle
     from targets import Plan
 
 SPOKEN = (
@@ -47,16 +51,29 @@ def report(
     made = read(bundle)
     try:
         from calibration.report import page, write
-        from calibration.samples import read as kept
-        from calibration.samples import remake
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    samples = None if text else kept(made)
-    if samples is None:
-        spoken = tuple(text or (SPOKEN if made.manifest.voice.language.startswith("en") else ()))
-        samples = remake(made, spoken) if spoken else None
-    print(write(output, page(made, samples, _plan(made.manifest, target))))
+    print(write(output, page(made, _samples(made, text or []), _plan(made.manifest, target))))
+
+
+def _samples(made: Bundle, texts: Sequence[str]) -> Samples | None:
+    """Those kept beside the bundle; where ``texts`` are given or none are kept, spoken anew."""
+    from calibration.samples import read, remake
+
+    try:
+        kept = read(made)
+    except EdgevoiceError:
+        if not texts:
+            raise
+        kept = None  # such as sounds of another bundle, which --text gets around
+    if kept is not None and not texts:
+        return kept
+    spoken = texts or (SPOKEN if made.manifest.voice.language.startswith("en") else ())
+    if not spoken:
+        return None
+    fresh = remake(made, spoken)
+    return fresh if kept is None else replace(kept, texts=fresh.texts, sounds=fresh.sounds, rate=fresh.rate)
 
 
 def _plan(manifest: Manifest, named: str | None) -> Plan | None:

@@ -44,7 +44,7 @@ class Samples:
     sounds: Mapping[str, list[Wave]]
     """A version's name ("teacher", "fp32", "student", "chosen" or any other) and its waveforms."""
     sensitivity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`calibration.sensitivity.Sensitivity.json` for each stage that was searched."""
+    """`calibration.sensitivity.Sensitivity.json` for each file whose layers were searched for."""
     command: str = ""
     """The command that made the bundle."""
 

@@ -56,9 +56,9 @@ class Settled:
         return {stage: one.chosen.path for stage, one in self.choices.items() if one.chosen.path}
 
     def searched(self) -> dict[str, Mapping[str, Any]]:
-        """The search of each stage that had one, whether or not its file was chosen."""
-        rows = ((s, row) for s, one in self.choices.items() for row in (*one.travelling, *one.tried))
-        return {stage: row.searched for stage, row in rows if row.searched is not None}
+        """The search of each file that had one, by its name, whether or not it travels."""
+        rows = (row for one in self.choices.values() for row in (*one.travelling, *one.tried))
+        return {row.variant.file: row.searched for row in rows if row.searched is not None}
 
 
 def settle(

@@ -68,8 +68,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``name``: the file's unless it says another.
 
     ``gate``: what smaller files may lose against FP32, where all that the table names is measured;
-    ``student_gate``: what a student may against its
-    teacher, where nothing is asked that the table does not name.
+    ``student_gate``: what a student may against its teacher, where nothing is asked that the table does not
+    name.
     """
 
     name: str = ""

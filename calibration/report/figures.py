@@ -36,12 +36,12 @@ def speed(manifest: Manifest) -> str:
 
 def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
     found = dict(samples.sensitivity) if samples else {}
-    drawn = [_searched(stage, result) for stage, result in found.items()]
+    drawn = [_searched(file, _fate(manifest, file), result) for file, result in found.items()]
     told: list[str] = []
     for name in STAGES:
         for variant in manifest.stages[name].measured:
-            if name not in found and any(loss is not None for loss in variant.left_out.values()):
-                drawn.append(_left(name, variant))
+            if variant.file not in found and any(loss is not None for loss in variant.left_out.values()):
+                drawn.append(_left(manifest, variant))
             told += _not_drawn(variant)
     if not drawn:
         none = "No layer was left out of INT8 for what it costs."
@@ -53,7 +53,16 @@ def sensitivity(manifest: Manifest, samples: Samples | None) -> str:
     return section("Sensitivity", f"<p>{note}</p>" + "".join([*drawn, *told]))
 
 
-def _searched(stage: str, found: Mapping[str, Any]) -> str:
+def _fate(manifest: Manifest, file: str) -> str:
+    """The file, and whether it is the one that is heard or was only measured."""
+    stages = [manifest.stages[name] for name in STAGES]
+    if file in (variant.file for stage in stages for variant in stage.variants):
+        return f"{file}, travels"
+    tried = file in (variant.file for stage in stages for variant in stage.tried)
+    return f"{file}, tried and left behind" if tried else file
+
+
+def _searched(file: str, title: str, found: Mapping[str, Any]) -> str:
     chosen = set(found["chosen"])
     rows = [
         Bar(
@@ -67,10 +76,10 @@ def _searched(stage: str, found: Mapping[str, Any]) -> str:
     ]
     points = [Point(100 * share, loss, "", "none") for share, loss in found["curve"]]
     points.append(Point(100 * found["share"], found["loss"], "chosen", "main"))
-    bars = charts.bars(rows, f"Sensitivity of the {stage}")
+    bars = charts.bars(rows, f"Sensitivity of {file}")
     curve = charts.scatter(
         points,
-        f"Sets tried in the {stage}",
+        f"Sets tried in {file}",
         "% of multiplications in INT8",
         "log-mel distance",
         found["limit"],
@@ -83,17 +92,18 @@ def _searched(stage: str, found: Mapping[str, Any]) -> str:
     if not found["complete"]:
         told += " The search ran out of time before all sets were tried."
     return (
-        f'<h3>{escape(stage)}</h3><div class="columns"><div>{bars}</div><div>{curve}<p>{told}</p></div></div>'
+        f'<h3>{escape(title)}</h3><div class="columns"><div>{bars}</div><div>{curve}<p>{told}</p></div></div>'
     )
 
 
-def _left(stage: str, variant: Variant) -> str:
+def _left(manifest: Manifest, variant: Variant) -> str:
     rows = [
         Bar(name, loss, f"{loss:.3f}", "left")
         for name, loss in sorted(variant.left_out.items(), key=lambda item: -(item[1] or 0.0))
         if loss is not None
     ]
-    return f"<h3>{escape(stage)}: left in floating point</h3>{charts.bars(rows, f'Left out of the {stage}')}"
+    title = f"{_fate(manifest, variant.file)}: left in floating point"
+    return f"<h3>{escape(title)}</h3>{charts.bars(rows, f'Left out of {variant.file}')}"
 
 
 def _not_drawn(variant: Variant) -> list[str]:

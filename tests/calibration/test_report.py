@@ -107,7 +107,7 @@ def whole_page(made: Bundle) -> str:
         16000,
         (TEXT,),
         {"fp32": sounds(1), "chosen": sounds(1, seed=1)},
-        {"vocoder": SEARCHED},
+        {"vocoder.int8.cpu.onnx": SEARCHED},
         "edgevoice compress x",
     )
     return page(made, samples, budget.of(made.manifest, load("orin-nano-8gb")))
@@ -209,6 +209,29 @@ def test_a_model_card_is_shown_without_its_markdown(made: Bundle):
     checked(text)
 
 
+def test_a_search_is_headed_by_its_file_and_whether_that_travels(made: Bundle):
+    vocoder = made.manifest.stages["vocoder"]
+    other = manifest.Variant("vocoder.int8.onnx", "int8", "tensorrt", left_out={"post": 0.4})
+    described = _with(made.manifest, "vocoder", tried=[other])
+    found = {name: SEARCHED for name in (vocoder.chosen, other.file)}
+    text = page(replace(made, manifest=described), Samples(16000, (), {}, found), None)
+    assert "<h3>vocoder.int8.cpu.onnx, travels</h3>" in text
+    assert "<h3>vocoder.int8.onnx, tried and left behind</h3>" in text
+    bare = page(replace(made, manifest=described), None, None)
+    assert "<h3>vocoder.int8.onnx, tried and left behind: left in floating point</h3>" in bare
+
+
+def test_the_kept_search_and_command_stay_where_other_text_is_spoken(made: Bundle, tmp_path: Path):
+    mine = replace(made, path=tmp_path / "bundle")
+    shutil.copytree(made.path, mine.path)
+    keep(mine, Samples(16000, ("a",), {"fp32": sounds(1)}, {"vocoder.int8.cpu.onnx": SEARCHED}, "made by x"))
+    found = cli._samples(mine, ["hello there."])
+    assert found is not None
+    assert (found.texts, list(found.sounds)) == (("hello there.",), ["fp32", "chosen"])
+    assert found.rate == made.manifest.voice.sample_rate
+    assert (set(found.sensitivity), found.command) == ({"vocoder.int8.cpu.onnx"}, "made by x")
+
+
 def test_left_out_layers_are_drawn_without_a_kept_search(made: Bundle):
     assert "post&lt;x&gt;" in page(made, None, None)
 
@@ -248,7 +271,7 @@ def _with(described: manifest.Manifest, name: str, **changes: object) -> manifes
 
 def test_samples_are_kept_whole_and_come_back(made: Bundle):
     samples = Samples(
-        16000, ("a", "b"), {"fp32": sounds(2), "chosen": sounds(2, seed=2)}, {"vocoder": SEARCHED}, "x"
+        16000, ("a", "b"), {"fp32": sounds(2), "chosen": sounds(2, seed=2)}, {"vocoder.int8.cpu.onnx": SEARCHED}, "x"
     )
     keep(made, samples)
     keep(made, samples)

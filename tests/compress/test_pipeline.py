@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
 from calibration.report import page
 from compress import pipeline, summary
-from compress.choose import Measured, Settled, settle
+from compress.choose import Choice, Measured, Settled, settle
 from compress.measuring import Heard, slot
 from compress.recipe import Recipe
 from compress.recipe import load as load_recipe
@@ -177,12 +179,12 @@ def test_the_search_is_kept_for_the_report(tiny_voice: Path, tmp_path: Path) -> 
     made = pipeline.compress(tiny_voice, load_target("cpu"), load_recipe(str(file)), tmp_path / "bundle")
     kept = samples.read(made.bundle)
     assert kept is not None
-    assert set(kept.sensitivity) == {"vocoder"}
-    searched = kept.sensitivity["vocoder"]
+    assert set(kept.sensitivity) == {"vocoder.int8.cpu.onnx"}
+    searched = kept.sensitivity["vocoder.int8.cpu.onnx"]
     (small,) = [v for v in made.bundle.manifest.stages["vocoder"].measured if v.precision == "int8"]
     assert small.left_out == searched["left"] != {}
     assert not small.unmeasured
-    assert "Sets tried in the vocoder" in page(made.bundle, kept, None)
+    assert "Sets tried in vocoder.int8.cpu.onnx" in page(made.bundle, kept, None)
 
 
 def test_each_set_of_files_keeps_its_figures() -> None:
@@ -260,6 +262,15 @@ class _Student:
 
     def reasons(self, files: dict[StageName, Path]) -> Sequence[str]:
         return self._shipped if files else self._plain
+
+
+def test_the_search_of_each_file_is_kept_by_its_name() -> None:
+    """A target with TensorRT has two INT8 files of a stage, and one of them may have been left behind."""
+    rows = [replace(_row("vocoder", "int8", loss, 1), searched={"loss": loss}) for loss in (0.1, 0.2)]
+    rows[1] = replace(rows[1], variant=msgspec.structs.replace(rows[1].variant, file="vocoder.int8.onnx2"))
+    choice = Choice(rows[1], (rows[1],), (rows[0],), "")
+    settled = Settled({"vocoder": choice}, {}, Heard({}), (), ())
+    assert settled.searched() == {"vocoder.int8.onnx": {"loss": 0.1}, "vocoder.int8.onnx2": {"loss": 0.2}}
 
 
 @pytest.mark.parametrize(
