@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -68,7 +69,10 @@ def compress(
     chosen, origin = recipes.load(recipe), Origin(training, as_trained, weights)
     if engines not in ("", "rtx"):
         raise EdgevoiceError(f"--engines knows rtx, not {engines!r}")
-    result = pipeline.compress(voice, load(target), chosen, output, texts, allow_worse, _say, origin, engines)
+    typed = shlex.join(["edgevoice", *sys.argv[1:]])
+    result = pipeline.compress(
+        voice, load(target), chosen, output, texts, allow_worse, _say, origin, engines, typed
+    )
     print(json.dumps(summary.to_dict(result), indent=1) if as_json else summary.table(result))
 
 

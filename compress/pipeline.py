@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -62,13 +62,15 @@ def compress(
     say: Say = lambda _: None,
     origin: Origin = NO_STUDENTS,
     engines: str = "",
+    command: str = "",
 ) -> Result:
     """Make a bundle of ``voice`` for ``target`` at ``out``; results on the way are kept and used again.
 
     Raises `EdgevoiceError` for a voice, text or folder that will not do, a bundle that does not fit the
     target, and, unless ``allow_worse``, a student that fails the recipe's gate. Of a teacher's own stages
     those files travel that pass; with ``allow_worse`` all that the recipe asks for, and the manifest says
-    what failed. ``engines``: "rtx" for engines ahead of time too (`compress.rtx.ahead`).
+    what failed. ``engines``: "rtx" for engines ahead of time too (`compress.rtx.ahead`). ``command``: what
+    was typed, for the report.
     """
     bundle.refuse_foreign(out)
     if engines:
@@ -106,9 +108,9 @@ def compress(
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
     _tell_what_goes(place, say)
     written = bundle.write(out, made, files)
-    _keep_samples(run, settled, against, written)
-    apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(draft, run.spoken))
-    return Result(written, plan, exactness, chunked, float(apart))
+    apart = _seeds_apart(run)
+    samples.keep(written, replace(_samples(run, settled, against), command=command, seeds_apart=apart))
+    return Result(written, plan, exactness, chunked, apart)
 
 
 def _against_teacher(against: Against, settled: Settled) -> list[str]:
@@ -147,8 +149,13 @@ def _judged_on(run: Measuring) -> list[object]:
     return run.draft.key(run.corpus.judging)
 
 
-def _keep_samples(run: Measuring, settled: Settled, against: Against | None, written: bundle.Bundle) -> None:
-    """A few judged sentences beside the bundle, for `edgevoice report`."""
+def _seeds_apart(run: Measuring) -> float:
+    apart = run.work.data("seeds.json", _judged_on(run), lambda: judge.seeds_apart(run.draft, run.spoken))
+    return float(apart)
+
+
+def _samples(run: Measuring, settled: Settled, against: Against | None) -> samples.Samples:
+    """A few judged sentences for `edgevoice report`."""
     files = settled.files
     if against is not None:
         texts, sounds = against.samples(files, KEPT_SAMPLES)
@@ -157,6 +164,4 @@ def _keep_samples(run: Measuring, settled: Settled, against: Against | None, wri
         heard = judge.heard(run.draft, run.spoken, engines)[:KEPT_SAMPLES]
         sounds = {samples.REFERENCE: run.spoken.sounds[:KEPT_SAMPLES], samples.CHOSEN: heard}
         texts = run.spoken.sentences[:KEPT_SAMPLES]
-    command = f"edgevoice compress --target {run.target.id} --recipe {run.recipe.name}"
-    rate = run.draft.staged.sample_rate
-    samples.keep(written, samples.Samples(rate, texts, sounds, settled.searched(), command))
+    return samples.Samples(run.draft.staged.sample_rate, texts, sounds, settled.searched())

@@ -70,7 +70,9 @@ def _closing(result: Result) -> list[str]:
     lines += _against_teacher(result)
     if described.not_judged:
         whom = ", against FP32 unless said otherwise" if described.against_teacher else ""
-        lines.append(f"not judged (by the measures that the recipe asks for{whom}): {', '.join(described.not_judged)}")
+        lines.append(
+            f"not judged (by the measures that the recipe asks for{whom}): {', '.join(described.not_judged)}"
+        )
     lines += [f"FAILED THE GATE: {reason}" for reason in described.failed_gate]
     travels = mib(sum(record.bytes for record in described.files.values()))
     lines += ["", f"what travels: {travels} in {len(described.files)} files and the manifest"]

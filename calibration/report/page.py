@@ -29,7 +29,7 @@ def page(bundle: Bundle, samples: Samples | None, plan: Plan | None) -> str:
         sections.head(bundle, plan),
         sections.listening(samples),
         tables.stages(manifest),
-        sections.quality(manifest),
+        sections.quality(manifest, samples),
         sections.student(manifest),
         figures.speed(manifest),
         figures.sensitivity(manifest, samples),

@@ -188,7 +188,7 @@ def _change(first: Any, second: Any, rate: int, title: str) -> str:
     return f'<figcaption>Change</figcaption><img alt="Change: {escape(title)}" src="{picture}">'
 
 
-def quality(manifest: Manifest) -> str:
+def quality(manifest: Manifest, samples: Samples | None) -> str:
     if not manifest.quality:
         return section("Quality", "<p>All stages are FP32, so nothing changed.</p>")
     count = max(figure.n for figure in manifest.quality.values())
@@ -202,9 +202,9 @@ def quality(manifest: Manifest) -> str:
         f"The voice with the smallest files that travel, against {against}, paired over sentences, with 95% "
         f"bootstrap intervals.{small}"
     )
+    meanings = words.meanings(manifest.quality, NAMES, samples.seeds_apart if samples else 0.0)
     return section(
-        "Quality of the whole voice",
-        f"<p>{escape(note)}</p>{_measures(manifest.quality)}{words.meanings(manifest.quality, NAMES)}",
+        "Quality of the whole voice", f"<p>{escape(note)}</p>{_measures(manifest.quality)}{meanings}"
     )
 
 

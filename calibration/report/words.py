@@ -10,7 +10,7 @@ from calibration.measures.classes import FIGURES
 
 MEANINGS = {
     "log_mel_l1": "how far the levels in the ear's frequency bands lie apart on average, in nepers "
-    "(1 neper is 8.7 dB); two noise seeds of one voice are about 0.3 apart",
+    "(1 neper is 8.7 dB)",
     **{name: f"the same over the frames of every {sound}" for name, sound in FIGURES.items()},
     "stft_distance": "how far spectra of three resolutions lie apart; 0 is equal",
     "dnsmos_overall": "the opinion score, 1 to 5, that a network trained on people's judgements gives the "
@@ -20,7 +20,7 @@ MEANINGS = {
     "dnsmos_p808": "the score of a second network, trained on tests by ITU-T P.808, where many people listen "
     "over the internet",
     "speaker_cosine": "whether it is the same person: the cosine between d-vectors, numbers by which a "
-    "network tells speakers apart; 1 is equal, two noise seeds give 0.98",
+    "network tells speakers apart; 1 is equal",
     "wer": "the share of words that a speech recogniser gets wrong more than before",
     "wer_reference": "the share of words that it gets wrong in the reference",
     "f0_cents": "how far the pitch is off where both have one; 100 cents are a semitone",
@@ -37,10 +37,12 @@ _ITEM = re.compile(r"^[*+-]\s+")
 _MARKS = re.compile(r"\*\*|__|`")
 
 
-def meanings(measures: Iterable[str], names: dict[str, str]) -> str:
-    """A list of what the measures mean, folded away."""
+def meanings(measures: Iterable[str], names: dict[str, str], seeds_apart: float = 0.0) -> str:
+    """A list of what the measures mean, folded away; ``seeds_apart`` gives the log-mel distance its scale."""
+    scale = f"; two noise seeds of this voice in FP32 are {seeds_apart:.3f} apart" if seeds_apart else ""
+    scales = {"log_mel_l1": scale}
     rows = "".join(
-        f"<dt>{escape(names.get(name, name))}</dt><dd>{escape(MEANINGS[name])}</dd>"
+        f"<dt>{escape(names.get(name, name))}</dt><dd>{escape(MEANINGS[name] + scales.get(name, ''))}</dd>"
         for name in measures
         if name in MEANINGS
     )

@@ -199,6 +199,12 @@ def test_measures_are_explained(whole_page: str, made: Bundle):
     assert told
 
 
+def test_the_scale_of_the_distance_is_the_voice_s_own(made: Bundle):
+    kept = Samples(16000, (), {}, seeds_apart=0.1234)
+    assert "two noise seeds of this voice in FP32 are 0.123 apart" in page(made, kept, None)
+    assert "noise seeds" not in page(made, None, None)
+
+
 def test_a_model_card_is_shown_without_its_markdown(made: Bundle):
     lineage = "# Card of <joe>\n\n* **License**: CC0\n  - Speakers: 1 * 1\n\n## Training\nFine."
     licence = manifest.Licence("CC0", lineage)
@@ -271,7 +277,12 @@ def _with(described: manifest.Manifest, name: str, **changes: object) -> manifes
 
 def test_samples_are_kept_whole_and_come_back(made: Bundle):
     samples = Samples(
-        16000, ("a", "b"), {"fp32": sounds(2), "chosen": sounds(2, seed=2)}, {"vocoder.int8.cpu.onnx": SEARCHED}, "x"
+        16000,
+        ("a", "b"),
+        {"fp32": sounds(2), "chosen": sounds(2, seed=2)},
+        {"vocoder.int8.cpu.onnx": SEARCHED},
+        "x",
+        0.25,
     )
     keep(made, samples)
     keep(made, samples)
@@ -280,6 +291,7 @@ def test_samples_are_kept_whole_and_come_back(made: Bundle):
     assert list(again.sounds) == ["fp32", "chosen"]
     assert np.abs(again.sounds["chosen"][1] - samples.sounds["chosen"][1]).max() < 1e-4
     assert again.sensitivity == samples.sensitivity
+    assert (again.command, again.seeds_apart) == ("x", 0.25)
     beside = {path.name for path in made.path.parent.iterdir() if path.name.startswith((".made", "made"))}
     assert beside == {"made", "made.samples"}
     bundle.read(made.path)

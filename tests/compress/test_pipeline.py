@@ -21,7 +21,7 @@ from calibration.gate import Thresholds, Verdict, judge
 from calibration.graph import leading_only_to
 from calibration.measures.statistics import Interval
 from calibration.report import page
-from compress import pipeline, summary
+from compress import cli, pipeline, summary
 from compress.choose import Choice, Measured, Settled, settle
 from compress.measuring import Heard, slot
 from compress.recipe import Recipe
@@ -101,6 +101,23 @@ def test_the_table_shows_every_file(compressed: pipeline.Result) -> None:
     assert " MB" not in table
     parsed = json.loads(json.dumps(summary.to_dict(compressed)))
     assert parsed["manifest"]["voice"]["name"] == compressed.bundle.manifest.voice.name
+
+
+def test_the_samples_hold_the_run_s_scale_and_no_command_that_nobody_typed(
+    compressed: pipeline.Result,
+) -> None:
+    kept = samples.read(compressed.bundle)
+    assert kept is not None
+    assert (kept.command, kept.seeds_apart) == ("", compressed.seeds_apart)
+
+
+def test_the_command_that_was_typed_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    typed: list[str] = []
+    monkeypatch.setattr(pipeline, "compress", lambda *given: typed.append(given[-1]))
+    monkeypatch.setattr(summary, "table", lambda _: "")
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/edgevoice", "compress", "a voice.onnx", "-o", "b"])
+    cli.compress(tmp_path / "a voice.onnx", tmp_path / "b", "cpu", "split")
+    assert typed == ["edgevoice compress 'a voice.onnx' -o b"]
 
 
 def test_a_second_run_makes_nothing_again(
