@@ -132,11 +132,13 @@ def asks(thresholds: Thresholds, name: str) -> str:
 
 def standing(thresholds: Thresholds, name: str, figure: Interval) -> Standing:
     """Which side of the limit the whole interval is on: "met" or "missed"; "open" where the limit lies inside
-    it, so that more sentences would decide. Empty where nothing is asked.
+    it, so that more sentences would decide; one sentence decides nothing. Empty where nothing is asked.
     """
     limit = getattr(thresholds, threshold_of(name), None)
     if limit is None or not math.isfinite(figure.mean):
         return "" if limit is None else "missed"
+    if figure.count < 2:
+        return "open"
     better, worse = sorted((_lost(name, figure.low), _lost(name, figure.high)))
     most = _lost(name, limit) if name in _SMALLEST else limit
     return "met" if worse <= most else "missed" if better > most else "open"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from calibration.measures import perceptual, speaker, words
 from calibration.measures.assets import INSTALL, installed
 from calibration.measures.dnsmos import Dnsmos, dnsmos
-from calibration.measures.pitch import pitch_error
+from calibration.measures.pitch import fundamental, pitch_error
 from calibration.measures.signal import inspect
 from calibration.measures.spectral import log_mel_l1, stft_distance
 from calibration.measures.statistics import Interval, mean, paired, paired_rate
@@ -49,7 +49,8 @@ class Comparison:
     sentences: dict[str, list[float]]
     """The same figures sentence by sentence (not "wer", which is a rate over all)."""
     problems: list[str] = field(default_factory=list)
-    """Clipping, silence and broken numbers that the reference does not have, each with its sentence."""
+    """Clipping, silence and broken numbers that the reference does not have, and figures that could not be
+    taken, each with its sentence."""
 
     def json(self) -> dict[str, object]:
         """Plain values for a manifest or a report."""
@@ -125,6 +126,8 @@ def compare(
                 continue
             for name, value in _MEASURES[group](first, second, rate).items():
                 rows.setdefault(name, []).append(value)
+                if not math.isfinite(value) and not _unvoiced(name, first, rate):
+                    problems.append(f"sentence {index + 1} has no {name}")
     return Comparison(_figures(rows, counts), rows, problems)
 
 
@@ -143,7 +146,7 @@ def _check(
 
 
 def _figures(rows: dict[str, list[float]], counts: list[tuple[int, int, int]]) -> dict[str, Interval]:
-    # a sentence without a voiced frame has no pitch to compare
+    # what is missing here is among the problems
     known = {name: [value for value in row if math.isfinite(value)] for name, row in rows.items()}
     figures = {name: mean(row) for name, row in known.items() if row}
     if counts:
@@ -151,6 +154,11 @@ def _figures(rows: dict[str, list[float]], counts: list[tuple[int, int, int]]) -
         figures["wer"] = paired_rate(before, after, total)
         figures["wer_reference"] = paired_rate([0] * len(total), before, total)
     return figures
+
+
+def _unvoiced(name: str, reference: Wave, rate: int) -> bool:
+    """Whether a figure is none because the sentence has no pitch to compare: no fault of the candidate."""
+    return name == "f0_cents" and not fundamental(reference, rate).any()
 
 
 def _words(first: Wave, second: Wave, rate: int, text: str) -> tuple[int, int, int]:

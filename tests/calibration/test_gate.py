@@ -114,3 +114,9 @@ def test_an_interval_around_the_limit_decides_nothing(
     name: str, mean: float, spread: float, found: str
 ) -> None:
     assert standing(Thresholds(), name, figure(mean, spread)) == found
+
+
+@pytest.mark.parametrize(("mean", "found"), [(0.1, "open"), (0.5, "open"), (float("nan"), "missed")])
+def test_one_sentence_has_no_interval_and_decides_nothing(mean: float, found: str) -> None:
+    assert standing(Thresholds(), "log_mel_l1", Interval(mean, mean, mean, 1)) == found
+    assert standing(Thresholds(log_mel_l1=None), "log_mel_l1", Interval(mean, mean, mean, 1)) == ""

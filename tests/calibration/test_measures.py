@@ -213,6 +213,14 @@ def test_compare_gives_figures_and_names_broken_sentences():
     assert "sentence 3 is silent" in measures.compare(sounds, worse, RATE).problems[0]
 
 
+def test_a_figure_that_cannot_be_taken_is_a_problem():
+    """Left out of the mean alone, a sentence whose pitch was lost made the pitch better."""
+    hiss = [np.random.default_rng(seed).normal(0, 0.1, RATE) for seed in range(3)]
+    found = measures.compare([tone(120), tone(120), hiss[0]], [tone(120), *hiss[1:]], RATE, groups=("pitch",))
+    assert found.figures["f0_cents"].count == 1
+    assert found.problems == ["sentence 2 has no f0_cents"]  # the third has no pitch to lose
+
+
 def test_words_are_heard_in_english_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.modules["calibration.measures.compare"], "installed", lambda _: True)
     assert "words" in available("en-us")
