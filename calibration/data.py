@@ -45,7 +45,7 @@ class CalibrationRecord:
 
     sentences: int
     sha256: str
-    """Of the sentences, one a line, in the order of their choice."""
+    """Of the sentences in the order of their choice, as `listed` writes them."""
     coverage: dict[str, float]
     """Shares from 0 to 1: "symbols", "diphones" and "marks" of the reference's; "surprise" in nats is near 0
     for text like the reference (`surprise`)."""
@@ -121,8 +121,13 @@ def record(
         "marks": len(said & marks) / max(1, len(marks)),
         "surprise": surprise(phonemes, base),
     }
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    digest = hashlib.sha256(listed(texts).encode()).hexdigest()
     return CalibrationRecord(len(texts), digest, {name: round(share, 4) for name, share in coverage.items()})
+
+
+def listed(texts: Sequence[str]) -> str:
+    """The sentences as a text file, one a line."""
+    return "".join(f"{text}\n" for text in texts)
 
 
 def surprise(phonemes: Sequence[str], reference: Sequence[str]) -> float:

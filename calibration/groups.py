@@ -22,17 +22,23 @@ class Group:
     name: str
     layers: tuple[str, ...]
     share: float
-    """Of all multiplications in the model's quantisable layers."""
+    """Of the multiplications of all the groups' layers."""
 
 
 def groups(
-    model: onnx.ModelProto, window: Window, op_types: Collection[str] = OPERATORS, most: int = 16
+    model: onnx.ModelProto,
+    window: Window,
+    op_types: Collection[str] = OPERATORS,
+    most: int = 16,
+    without: Collection[str] = (),
 ) -> list[Group]:
-    """The model's quantisable layers in at most ``most`` groups, in graph order.
+    """The model's quantisable layers but those ``without`` in at most ``most`` groups, in graph order.
 
     ``window``: one set of inputs, to count each layer's multiplications.
     """
-    layers = quantisable(model, op_types)
+    layers = [node for node in quantisable(model, op_types) if node.name not in without]
+    if not layers:
+        return []
     work = _multiplications(model, layers, window)
     total = max(1, sum(work.values()))
     members: dict[str, list[str]] = {}
@@ -53,7 +59,12 @@ def _labels(names: Sequence[str], most: int) -> list[str]:
         if 1 < len(set(labels)) <= most or len(names) == 1:
             return labels
     size = -(-len(names) // most)
-    return [names[index // size * size] for index in range(len(names))]
+    runs = [names[start : start + size] for start in range(0, len(names), size)]
+    return [_run(run) for run in runs for _ in run]
+
+
+def _run(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)})"
 
 
 def _multiplications(

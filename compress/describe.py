@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from calibration import data
 from compress.against import Against
 from compress.choose import Choice, Settled
-from compress.draft import Draft, fp32_name
+from compress.draft import fp32_name
 from compress.measuring import Measuring, measures
 from compress.verify import within
 from edgevoice import bundle, manifest
@@ -51,11 +52,19 @@ def _not_judged(settled: Settled, against: Against | None) -> list[str]:
     return [*settled.not_judged, *(f"{name} against the teacher" for name in missing)]
 
 
-def sources(draft: Draft, choices: Mapping[StageName, Choice]) -> dict[str, Path]:
-    """The files that travel: those a device may load, and the tables."""
+def sources(run: Measuring, choices: Mapping[StageName, Choice]) -> dict[str, Path]:
+    """The files that travel: those a device may load, the tables, and the calibration's sentences."""
+    draft, said = run.draft, run.corpus.calibration
     stages = {row.path.name: row.path for choice in choices.values() for row in choice.travelling if row.path}
     tables = {name: path for name, path in draft.files.items() if name not in map(fp32_name, STAGES)}
-    return {**stages, **tables}
+    if not said:
+        return {**stages, **tables}
+    text = run.work.file(manifest.CALIBRATION, list(said), lambda path: _write(path, data.listed(said)))
+    return {**stages, **tables, manifest.CALIBRATION: text}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
 
 
 def versions() -> dict[str, str]:

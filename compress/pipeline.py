@@ -101,7 +101,7 @@ def compress(
     failed = tuple(dict.fromkeys((*settled.failed, *(_against_teacher(against, settled) if against else ()))))
     _require(failed, allow_worse)
     made = manifest_of(run, settled, exactness, failed, against)
-    files = sources(draft, settled.choices)
+    files = sources(run, settled.choices)
     if engines:
         made, files = ahead.add(made, files, target, work, say)
     sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}

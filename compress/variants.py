@@ -6,7 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,10 @@ import onnx
 
 from calibration import data
 from calibration.graph import CannotWrite, leading_only_to
-from calibration.groups import Group, groups
+from calibration.groups import groups
 from calibration.half import fp16, scan
 from calibration.measures.spectral import log_mel_l1
-from calibration.quantize import measure_ranges, prepare, quantisable, quantize
+from calibration.quantize import measure_ranges, prepare, quantisable, quantize, without_range
 from calibration.ranges import Histogram
 from calibration.sensitivity import Sensitivity, search
 from compress import judge
@@ -39,7 +39,7 @@ class Made:
     """A file beside FP32, its engine, and what of it runs in INT8; ``refused``: why there is none.
 
     ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: kept on
-    purpose). ``unmeasured``: those that the search's time did not reach. ``searched``: `Sensitivity.json` of
+    purpose, or without a range because what goes through never changed). ``unmeasured``: those that the search's time did not reach. ``searched``: `Sensitivity.json` of
     the search, where there was one.
     """
 
@@ -146,13 +146,14 @@ class _Int8:
     def _made(self, path: Path) -> dict[str, Any]:
         ranges = measure_ranges(self._plain, self._reader())
         timing = self._timing()
+        dead = without_range(self._plain, ranges, self._form) - set(timing)
         done = self._quantize(path, ranges, timing)
-        left: dict[str, float | None] = dict.fromkeys(timing)
+        left: dict[str, float | None] = dict.fromkeys([*timing, *sorted(dead)])
         late: list[str] = []
         searched = None
         lost = self._lost(path)
         if not lost <= self._settings.limit and self._settings.search_seconds:
-            found = self._search(ranges)
+            found = self._search(ranges, {*timing, *dead})
             if not found.chosen:
                 raise EdgevoiceError(_hopeless(lost, found))
             left |= {name: loss for name, loss in found.left.items() if loss is not None}
@@ -166,12 +167,12 @@ class _Int8:
         method = self._settings.method
         return quantize(self._plain, path, form=self._form, method=method, exclude=exclude, histograms=ranges)
 
-    def _search(self, ranges: Mapping[str, Histogram]) -> Sensitivity:
+    def _search(self, ranges: Mapping[str, Histogram], without: Collection[str]) -> Sensitivity:
         return search(
             self._plain,
             self._render,
             self._draft.staged.sample_rate,
-            self._groups(),
+            groups(prepare(self._plain, self._form), self._reader()[0], without=without),
             ranges,
             limit=self._settings.limit,
             state=self._work.folder / f"{self._name}.search.json",
@@ -179,12 +180,6 @@ class _Int8:
             form=self._form,
             method=self._settings.method,
         )
-
-    def _groups(self) -> list[Group]:
-        timing = set(self._timing())
-        every = groups(prepare(self._plain, self._form), self._reader()[0])
-        rest = [replace(group, layers=tuple(n for n in group.layers if n not in timing)) for group in every]
-        return [group for group in rest if group.layers]
 
     def _timing(self) -> list[str]:
         """Layers that make nothing but durations, which stay in floating point.

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 SCHEMA = 1
+CALIBRATION = "calibration.txt"
 
 StageName = Literal["encoder", "acoustic", "vocoder"]
 
@@ -143,7 +144,8 @@ class Variant(_Strict, frozen=True):
     ``milliseconds``: one thread, per second of audio, on the provenance's host; None where not measured.
     ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
     ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8;
-    None: kept on purpose, for what a sound at forced durations does not show. ``unmeasured``: groups kept in
+    None: kept on purpose, for what a sound at forced durations does not show, or because what goes through
+    never changed in calibration. ``unmeasured``: groups kept in
     floating point because the search's time ran out before them.
     ``arena_bytes``: an estimate, from the graph, of a TensorRT engine's working memory at the longest chunk
     (the encoder: at the most ids); 0 where none was made.
@@ -218,7 +220,8 @@ class File(_Strict, frozen=True):
 
 
 class Calibration(_Strict, frozen=True):
-    """What INT8 was calibrated on: the sentences' hash, how many, and which symbols they covered."""
+    """What INT8 was calibrated on: how many sentences, which symbols they covered, and the SHA-256 of
+    `CALIBRATION`, which holds them one a line."""
 
     sentences: int
     sha256: str

@@ -110,7 +110,8 @@ def _not_drawn(variant: Variant) -> list[str]:
     """Layers in floating point that have no figure, and why."""
     purpose = [name for name, loss in variant.left_out.items() if loss is None]
     told = {
-        "on purpose, because they make durations, which the ear does not compare here": purpose,
+        "on purpose, because they make durations, which the ear does not compare here, or because what goes "
+        "through them never changed in calibration": purpose,
         "because the search ran out of time before it tried them": variant.unmeasured,
     }
     return [
@@ -180,5 +181,6 @@ def calibration(manifest: Manifest) -> str:
     body = charts.bars(shares, "Coverage of the calibration sentences", full=1.0) if shares else ""
     return section(
         "Calibration",
-        f"<p>{escape(note)}</p>{body}<p></p><small>SHA-256 <code>{escape(record.sha256)}</code></small>",
+        f"<p>{escape(note)}</p>{body}<p></p>"
+        f"<small>SHA-256 of the sentences <code>{escape(record.sha256)}</code></small>",
     )

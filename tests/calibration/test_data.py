@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 
@@ -64,7 +65,7 @@ def test_fit_sentences_give_the_manifest_record():
     picked = [source[index] for index in data.select(source, 12)]
     found = data.require_fit(picked, picked, source)
     assert found.sentences == 12
-    assert len(found.sha256) == 64
+    assert found.sha256 == hashlib.sha256("".join(f"{text}\n" for text in picked).encode()).hexdigest()
     assert found == data.record(picked, picked, source)
     assert found.sha256 != data.record(picked[::-1], picked[::-1], source).sha256
 

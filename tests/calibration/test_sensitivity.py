@@ -62,12 +62,21 @@ def test_groups_share_the_multiplications(found: list[Group]):
     assert post == pytest.approx(res / graphs.CHANNELS)
 
 
+def test_what_is_left_out_has_no_share(vocoder: Path, found: list[Group]):
+    kept = groups(load(vocoder), WINDOWS[0], without={"/dec/res/Conv"})
+    assert [group.name for group in kept] == ["dec/pre/Conv", "dec/post/Conv"]
+    assert sum(group.share for group in kept) == pytest.approx(1.0)
+    every = {layer for group in found for layer in group.layers}
+    assert groups(load(vocoder), WINDOWS[0], without=every) == []
+
+
 def test_labels_merge_by_scope_then_by_neighbours():
     names = [f"/enc/layers.{layer}/{part}/Conv" for layer in range(6) for part in ("q", "k", "v")]
     assert len(set(_labels(names, 32))) == 18
     assert set(_labels(names, 8)) == {f"enc/layers/{layer}" for layer in range(6)}
     plain = [f"Conv_{index}" for index in range(100)]
     assert 20 <= len(set(_labels(plain, 25))) <= 25
+    assert _labels(plain[:5], 3) == [*["Conv_0 … Conv_1 (2)"] * 2, *["Conv_2 … Conv_3 (2)"] * 2, "Conv_4"]
     assert _labels(["Conv_0"], 25) == ["Conv_0"]
 
 

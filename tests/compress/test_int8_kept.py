@@ -10,6 +10,9 @@ import pytest
 
 from calibration import graph
 from calibration.graph import CannotWrite
+from calibration.quantize import prepare as prepare_model
+from calibration.quantize import quantisable
+from calibration.ranges import Histogram
 from compress import teachers, variants
 from compress.draft import Draft, prepare, speak
 from compress.recipe import Quantize, load
@@ -67,3 +70,19 @@ def test_a_refusal_is_remembered_without_the_folders_of_this_machine(
         (made,) = variants.make(draft, "vocoder", RECIPE, CPU, material, work)
         assert (made.path, made.refused) == (None, told)
         monkeypatch.setattr("compress.variants.quantize", lambda *_, **__: pytest.fail("made again"))
+
+
+def test_layers_without_a_range_are_named(
+    draft: Draft, material: variants.Material, work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of a conditioning that is all zeros; the shares are of what INT8 may touch."""
+    model = prepare_model(draft.path("vocoder"), "cpu")
+    dead = quantisable(model)[0]
+    real = variants.measure_ranges
+
+    def without(*given: object) -> dict[str, Histogram]:
+        return {name: found for name, found in real(*given).items() if name != dead.input[0]}
+
+    monkeypatch.setattr(variants, "measure_ranges", without)
+    (made,) = variants.make(draft, "vocoder", RECIPE, CPU, material, work)
+    assert made.left == {dead.name: None}

@@ -83,6 +83,9 @@ def test_the_manifest_says_why(compressed: pipeline.Result) -> None:
     assert all(variant.quality["log_mel_l1"].n == 2 for variant in int8)
     assert manifest.calibration is not None
     assert manifest.calibration.sentences == 8
+    said = compressed.bundle.file("calibration.txt")
+    assert len(said.read_text("utf-8").splitlines()) == 8
+    assert bundle.sha256(said) == manifest.calibration.sha256
 
 
 def test_the_table_shows_every_file(compressed: pipeline.Result) -> None:
