@@ -57,16 +57,6 @@ def integer_operators(path: str | Path) -> dict[str, int]:
     return {name: count for name, count in sorted(counts.items()) if name in COMPUTE}
 
 
-def float_operators(path: str | Path) -> dict[str, int]:
-    """Convolutions and matrix products that stay in floating point after optimisation, by type."""
-    with tempfile.TemporaryDirectory() as folder:
-        dump = str(Path(folder) / "optimised.onnx")
-        session(str(path), dump=dump)
-        counts = Counter(node.op_type for node in onnx.load(dump).graph.node)
-    kinds = ("Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm")
-    return {name: counts[name] for name in kinds if counts[name]}
-
-
 def explicit_int8(model: onnx.ModelProto) -> list[str]:
     """Convolutions and products whose data and weights both come from DequantizeLinear: TensorRT's INT8
     candidates."""

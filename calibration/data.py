@@ -12,7 +12,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -49,10 +49,6 @@ class CalibrationRecord:
     coverage: dict[str, float]
     """Shares from 0 to 1: "symbols", "diphones" and "marks" of the reference's; "surprise" in nats is near 0
     for text like the reference (`surprise`)."""
-
-    def json(self) -> dict[str, object]:
-        """Plain values."""
-        return asdict(self)
 
 
 def select(phonemes: Sequence[str], count: int) -> list[int]:

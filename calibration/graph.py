@@ -3,8 +3,6 @@ all."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +12,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper, version_converter
 
+from calibration.atomic import atomic
 from edgevoice.errors import EdgevoiceError
-
-
-class CannotWrite(EdgevoiceError):
-    """The disk is full or read-only: no fault of what was to be written, which may do another time."""
-
 
 OPSET = 19
 """Newest opset that is written: half-precision scales need it, and onnxruntime 1.23.2 reads no newer than
@@ -122,25 +116,8 @@ def drop_unused(model: onnx.ModelProto) -> None:
 
 
 def save(model: onnx.ModelProto, path: str | Path) -> int:
-    """Write ``model`` beside ``path`` and move it there; returns its bytes. Raises `CannotWrite`."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``model`` whole or not at all; returns its bytes. Raises `calibration.atomic.CannotWrite`."""
     data = model.SerializeToString()
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise CannotWrite(f"{target} cannot be written: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise CannotWrite(f"{target} cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic(path) as file:
+        file.write(data)
     return len(data)

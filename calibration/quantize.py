@@ -9,7 +9,7 @@ in floating point and transposed convolutions untouched, because its parser refu
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,6 @@ class QuantReport:
     """What was quantised, how, and what really runs in INT8."""
 
     path: str
-    form: str
     method: str
     """Calibration method; "none" for the dynamic form."""
     bytes: int
@@ -42,10 +41,6 @@ class QuantReport:
     operators: dict[str, int] = field(default_factory=dict)
     """Integer operators after ONNX Runtime's optimisation (CPU forms); Q/DQ-fed layers by type (TensorRT
     forms)."""
-
-    def json(self) -> dict[str, object]:
-        """Plain values for a manifest."""
-        return asdict(self)
 
 
 def quantisable(model: onnx.ModelProto, op_types: Collection[str] = OPERATORS) -> list[onnx.NodeProto]:
@@ -113,7 +108,7 @@ def quantize(
 ) -> QuantReport:
     """Write an INT8 version of ``model_path`` and say what it is.
 
-    reader: windows, dicts of the model's inputs (`calibration.data.Windows`); ``histograms`` from
+    reader: windows, dicts of the model's inputs (`calibration.data.windows`); ``histograms`` from
     `measure_ranges` spare running them again. exclude: names of layers that stay in floating point.
     reduce_range: 7-bit weights in the CPU forms, since x86 without VNNI adds pairs of products in 16 bits and
     saturates with 8 (no effect on the TensorRT forms).
@@ -240,7 +235,7 @@ def _write(
         temporary.unlink(missing_ok=True)
     names = tuple(node.name for node in everything)
     left = tuple(name for name in names if name not in set(made))
-    return QuantReport(str(out_path), form, method, size, tuple(made), left, operators)
+    return QuantReport(str(out_path), method, size, tuple(made), left, operators)
 
 
 def _explicit(model: onnx.ModelProto) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration.atomic import atomic
 from calibration.groups import Group
-from calibration.measures.spectral import log_mel_l1
+from calibration.measures.spectral import mean_log_mel_l1
 from calibration.quantize import quantize
 from calibration.ranges import Histogram
 
@@ -26,11 +26,6 @@ Render = Callable[[Path], Sequence[Wave]]
 Whole, with their pauses: on windows from the middle of sentences the search kept a layer whose hiss is heard
 in the pauses, and 0.23 nepers there were 0.41 over the sentences.
 """
-
-
-def mean_loss(reference: Sequence[Wave], candidate: Sequence[Wave], rate: int) -> float:
-    """Mean log-mel L1 over sentences."""
-    return float(np.mean([log_mel_l1(a, b, rate) for a, b in zip(reference, candidate, strict=True)]))
 
 
 class Trials:
@@ -92,7 +87,7 @@ class Trials:
                 check=False,
                 **self.options,  # type: ignore[arg-type]
             )
-            return mean_loss(self.reference, self.render(path), self.rate)
+            return mean_log_mel_l1(self.reference, self.render(path), self.rate)
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(self.model.read_bytes())
@@ -115,8 +110,6 @@ class Trials:
     def _write(self) -> None:
         if self.state is None:
             return
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{self.state.name}.", dir=self.state.parent)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"key": self.key, "losses": self.known}, file, indent=1, sort_keys=True)
-        os.replace(name, self.state)
+        with atomic(self.state) as file:
+            kept = {"key": self.key, "losses": self.known}
+            file.write(json.dumps(kept, indent=1, sort_keys=True).encode())

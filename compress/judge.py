@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from calibration.measures.classes import FIGURES, class_distances, duration_error
 from calibration.measures.compare import Comparison, compare
-from calibration.measures.spectral import log_mel_l1
+from calibration.measures.spectral import mean_log_mel_l1
 from calibration.measures.statistics import Interval, mean
 from compress.draft import Draft, Feeds, Spoken, say
 from edgevoice import manifest
@@ -112,8 +112,7 @@ def seeds_apart(draft: Draft, spoken: Spoken) -> float:
     What a listener takes for the same voice differs by this much: the scale of every other distance.
     """
     others = heard(draft, replace(spoken, seed=spoken.seed + 1), {"encoder": draft.stages().encoder})
-    pairs = zip(spoken.sounds, others, strict=True)
-    return float(np.mean([log_mel_l1(one, other, draft.staged.sample_rate) for one, other in pairs]))
+    return mean_log_mel_l1(spoken.sounds, others, draft.staged.sample_rate)
 
 
 def milliseconds(

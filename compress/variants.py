@@ -14,10 +14,11 @@ import numpy as np
 import onnx
 
 from calibration import data
-from calibration.graph import CannotWrite, leading_only_to
+from calibration.atomic import CannotWrite
+from calibration.graph import leading_only_to
 from calibration.groups import groups
 from calibration.half import fp16, scan
-from calibration.measures.spectral import log_mel_l1
+from calibration.measures.spectral import mean_log_mel_l1
 from calibration.quantize import measure_ranges, prepare, quantisable, quantize, without_range
 from calibration.ranges import Histogram
 from calibration.sensitivity import Sensitivity, search
@@ -39,8 +40,8 @@ class Made:
     """A file beside FP32, its engine, and what of it runs in INT8; ``refused``: why there is none.
 
     ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: kept on
-    purpose, or without a range because what goes through never changed). ``unmeasured``: those that the search's time did not reach. ``searched``: `Sensitivity.json` of
-    the search, where there was one.
+    purpose, or without a range because what goes through never changed). ``unmeasured``: those that the
+    search's time did not reach. ``searched``: `Sensitivity.json` of the search, where there was one.
     """
 
     precision: Precision
@@ -198,8 +199,7 @@ class _Int8:
 
     def _lost(self, path: Path) -> float:
         rate = self._draft.staged.sample_rate
-        pairs = zip(self._material.searching.sounds, self._render(path), strict=True)
-        return float(np.mean([log_mel_l1(plain, other, rate) for plain, other in pairs]))
+        return mean_log_mel_l1(self._material.searching.sounds, self._render(path), rate)
 
     def _reader(self) -> Sequence[Feeds]:
         feeds = list(self._material.feeds)

@@ -52,13 +52,6 @@ class Comparison:
     """Clipping, silence and broken numbers that the reference does not have, and figures that could not be
     taken, each with its sentence."""
 
-    def json(self) -> dict[str, object]:
-        """Plain values for a manifest or a report."""
-        return {
-            "figures": {name: figure.json() for name, figure in self.figures.items()},
-            "problems": self.problems,
-        }
-
 
 def available(language: str = "en") -> list[str]:
     """The groups that can judge a voice of ``language`` here: whose packages are installed."""

@@ -29,8 +29,6 @@ class SignalReport:
     """Share of samples at or above 0.999."""
     silent: float
     """Share of 20 ms windows below -60 dBFS."""
-    longest_silence: float
-    """Seconds below -60 dBFS without a break."""
     offset: float
     """Mean of the samples: a healthy voice stays near 0."""
     finite: bool
@@ -70,7 +68,7 @@ def inspect(samples: npt.ArrayLike, rate: int) -> SignalReport:
     finite = bool(np.isfinite(raw).all())
     data = np.nan_to_num(raw, nan=0.0, posinf=1.0, neginf=-1.0)
     if data.size == 0:
-        return SignalReport(0.0, 0.0, float("-inf"), 0.0, 1.0, 0.0, 0.0, finite)
+        return SignalReport(0.0, 0.0, float("-inf"), 0.0, 1.0, 0.0, finite)
     window = max(1, int(rate * WINDOW_SECONDS))
     quiet = _quiet_windows(data, window)
     energy = float(np.mean(data**2))
@@ -80,7 +78,6 @@ def inspect(samples: npt.ArrayLike, rate: int) -> SignalReport:
         rms_db=10.0 * float(np.log10(energy)) if energy > 0.0 else float("-inf"),
         clipped=float(np.mean(np.abs(data) >= CLIP_LEVEL)),
         silent=float(np.mean(quiet)),
-        longest_silence=_longest_run(quiet) * window / rate,
         offset=float(np.mean(data)),
         finite=finite,
     )
@@ -89,8 +86,3 @@ def inspect(samples: npt.ArrayLike, rate: int) -> SignalReport:
 def _quiet_windows(data: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.bool_]:
     padded = np.pad(data, (0, -data.size % window)).reshape(-1, window)
     return np.asarray(np.sqrt(np.mean(padded**2, axis=1)) < SILENT_LEVEL)
-
-
-def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    return int(np.max(edges[1::2] - edges[::2])) if edges.size else 0

@@ -6,6 +6,7 @@ durations: a distance between recordings that drift in time says nothing about q
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -94,6 +95,13 @@ def log_mel_l1(reference: npt.ArrayLike, candidate: npt.ArrayLike, rate: int) ->
     """Mean absolute difference of the log-mel spectra, in nepers: 0 is equal, 0.1 is about one decibel."""
     a, b = same_length(reference, candidate, slack=256)
     return float(np.mean(np.abs(log_mel(a, rate) - log_mel(b, rate))))
+
+
+def mean_log_mel_l1(
+    reference: Sequence[npt.ArrayLike], candidate: Sequence[npt.ArrayLike], rate: int
+) -> float:
+    """Mean of `log_mel_l1` over sentences."""
+    return float(np.mean([log_mel_l1(a, b, rate) for a, b in zip(reference, candidate, strict=True)]))
 
 
 def stft_distance(reference: npt.ArrayLike, candidate: npt.ArrayLike) -> float:

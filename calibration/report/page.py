@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from calibration.atomic import atomic
 from calibration.report import figures, sections, tables
 from calibration.samples import Samples
 from edgevoice.bundle import Bundle
-from edgevoice.errors import EdgevoiceError
 from targets import Plan
 
 # One player at a time: comparing versions means going back and forth.
@@ -46,22 +44,7 @@ def page(bundle: Bundle, samples: Samples | None, plan: Plan | None) -> str:
 
 
 def write(out: str | Path, text: str) -> Path:
-    """Write the page whole or not at all."""
-    target = Path(out)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise EdgevoiceError(f"{target} cannot be written: {error.strerror or error}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except OSError as error:
-        raise EdgevoiceError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return target
+    """Write the page whole or not at all. Raises `calibration.atomic.CannotWrite`."""
+    with atomic(out) as file:
+        file.write(text.encode())
+    return Path(out)

@@ -109,11 +109,6 @@ def test_what_a_reference_has_too_is_a_problem_only_where_it_is_worse():
     assert "offset" in shifted[2].worse_than(shifted[0])[0]
 
 
-def test_longest_silence():
-    sound = np.concatenate([tone(120), np.zeros(RATE // 2), tone(120)])
-    assert measures.inspect(sound, RATE).longest_silence == pytest.approx(0.5, abs=0.03)
-
-
 def test_paired_interval_holds_the_difference_and_repeats():
     rng = np.random.default_rng(3)
     first = rng.normal(0, 1, 60)

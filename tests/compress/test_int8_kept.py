@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from calibration import graph
-from calibration.graph import CannotWrite
+from calibration.atomic import CannotWrite
 from calibration.quantize import prepare as prepare_model
 from calibration.quantize import quantisable
 from calibration.ranges import Histogram
@@ -49,7 +48,7 @@ def test_a_full_disk_is_forgotten(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(graph.os, "fsync", full)
+        patch.setattr("os.fsync", full)
         with pytest.raises(CannotWrite, match="No space left"):
             variants.make(draft, "vocoder", RECIPE, CPU, material, work)
     (made,) = variants.make(draft, "vocoder", RECIPE, CPU, material, work)
