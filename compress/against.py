@@ -15,14 +15,15 @@ import numpy.typing as npt
 
 from calibration.gate import Verdict, groups_asked
 from calibration.gate import judge as hold
-from calibration.measures.compare import available, versions
+from calibration.measures.compare import Comparison, available
 from calibration.measures.statistics import Interval, mean
 from calibration.samples import CHOSEN
 from compress import judge
 from compress.draft import Draft, Float, Spoken, speak
-from compress.measuring import Heard, Measuring, measures, slot
+from compress.measuring import Heard, Measuring, measures
 from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
+from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.synthesis import Stages
 
@@ -41,17 +42,13 @@ class Against:
 
     def heard(self, files: Mapping[StageName, Path], name: str) -> Heard:
         """The student with ``files`` in place of its FP32 ones, against the teacher."""
-        paths = self._paths(files)
-        hashes = {stage: bundle.sha256(path) for stage, path in paths.items()}
         groups = self._groups()
 
-        def compared() -> Any:
-            found = judge.quality(self.run.draft, self.spoken, _engines(paths), groups)
-            return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
+        def hear(engines: Mapping[StageName, Engine]) -> Comparison:
+            return judge.quality(self.run.draft, self.spoken, engines, groups)
 
-        key = [*self._key(self.run.corpus.against), groups, versions(groups), hashes]
-        found = self.run.work.data(slot(f"teacher.{name}", hashes), key, compared)
-        return Heard({n: Interval(**f) for n, f in found["figures"].items()}, tuple(found["broken"]))
+        inputs = self._key(self.run.corpus.against)
+        return Heard.of(self.run.work, f"teacher.{name}", inputs, self._paths(files), groups, hear)
 
     def reasons(self, files: Mapping[StageName, Path]) -> tuple[str, ...]:
         """Why the student with these files is refused; empty where it passes."""

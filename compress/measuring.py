@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from calibration.activations import activation_bytes
 from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import Thresholds, Verdict, asks, standing
 from calibration.gate import judge as hold
-from calibration.measures.compare import versions
+from calibration.measures.compare import Comparison, versions
 from calibration.measures.statistics import Interval
 from compress import judge, variants
 from compress.choose import Measured
@@ -28,6 +28,7 @@ from compress.workspace import Workspace
 from edgevoice import bundle, manifest
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.progress import track
+from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.voice import LONGEST_IDS
 from targets import Target
@@ -41,6 +42,30 @@ class Heard:
 
     figures: Mapping[str, Interval]
     broken: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(
+        work: Workspace,
+        name: str,
+        inputs: Sequence[object],
+        paths: Mapping[StageName, Path],
+        groups: Sequence[str],
+        hear: Callable[[Mapping[StageName, Engine]], Comparison],
+    ) -> Heard:
+        """The voice with these files, by ``groups`` of measures, kept in ``work`` under ``name``.
+
+        ``hear``: compares the voice that their engines make. ``inputs``: what that depends on beside the
+        files and the measures.
+        """
+        hashes = {stage: bundle.sha256(path) for stage, path in paths.items()}
+
+        def compared() -> Any:
+            found = hear({stage: OnnxEngine(path, 1) for stage, path in paths.items()})
+            return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
+
+        key = [*inputs, list(groups), versions(groups), hashes]
+        kept = work.data(slot(name, hashes), key, compared)
+        return Heard({n: Interval(**f) for n, f in kept["figures"].items()}, tuple(kept["broken"]))
 
 
 @dataclass(frozen=True)
@@ -68,16 +93,10 @@ class Measuring:
         """The voice with these files in place of FP32."""
         groups = list(dict.fromkeys(["spectral", *self.recipe.measures()]))
 
-        def compared() -> Any:
-            engines = {stage: OnnxEngine(path, 1) for stage, path in files.items()}
-            found = judge.quality(self.draft, self.spoken, engines, groups)
-            return {"figures": {n: f.json() for n, f in found.figures.items()}, "broken": found.problems}
+        def hear(engines: Mapping[StageName, Engine]) -> Comparison:
+            return judge.quality(self.draft, self.spoken, engines, groups)
 
-        hashes = {stage: bundle.sha256(path) for stage, path in files.items()}
-        key = [*self._key(), groups, versions(groups), hashes]
-        found = self.work.data(slot(name, hashes), key, compared)
-        figures = {n: Interval(**figure) for n, figure in found["figures"].items()}
-        return Heard(figures, tuple(found["broken"]))
+        return Heard.of(self.work, name, self._key(), files, groups, hear)
 
     def verdict(self, heard: Heard) -> Verdict:
         return hold(self.recipe.thresholds(), heard.figures)
