@@ -27,6 +27,8 @@ def _row(name: StageName, stage: Stage, variant: Variant) -> list[str]:
     loss = variant.quality.get("log_mel_l1")
     shown = f"{loss.mean:.3f}" if loss else "reference" if variant.precision == "fp32" else ""
     layers = str(sum(variant.int8_operators.values()) or "")
+    if layers and variant.engine == "tensorrt":  # its builder decides, on the device
+        layers += " asked for"
     mark = "yes" if variant.file == stage.chosen else "travels" if variant in stage.variants else ""
     figures = _size(variant.bytes), _spent([variant]), shown, layers
     return [name, variant.precision, variant.engine, *figures, mark]

@@ -142,7 +142,8 @@ class Variant(_Strict, frozen=True):
     """One file of a stage.
 
     ``milliseconds``: one thread, per second of audio, on the provenance's host; None where not measured.
-    ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph.
+    ``int8_operators``: what ONNX Runtime really runs in INT8, counted in its optimised graph; of a file for
+    TensorRT, the layers that Q/DQ nodes ask it for.
     ``left_out``: groups of layers kept in floating point, and the log-mel L1 that each lost alone in INT8;
     None: kept on purpose, for what a sound at forced durations does not show, or because what goes through
     never changed in calibration. ``unmeasured``: groups kept in

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from calibration import cli
 from calibration.quantize import quantize
-from calibration.report import charts, page, pictures, sections, write
+from calibration.report import charts, page, pictures, sections, tables, write
 from calibration.report.words import MEANINGS
 from calibration.samples import Samples, folder_of, keep, read, remake
 from edgevoice import budget, bundle, manifest
@@ -177,6 +177,13 @@ def test_a_measure_that_was_taken_has_its_column(made: Bundle):
     assert "<th>DNSMOS</th>" in text
     assert "-0.02" in checked(text).text
     assert "Speaker similarity was not measured" in text
+
+
+def test_int8_is_only_asked_of_tensorrt(made: Bundle):
+    counted = {"Conv": 12}
+    rows = [manifest.Variant(f"v.{engine}.onnx", "int8", engine, int8_operators=counted)
+            for engine in ("onnxruntime", "tensorrt")]  # fmt: skip
+    assert [tables.COLUMNS[-1].cell(row) for row in rows] == ["12 Conv", "asked for: 12 Conv"]
 
 
 def test_a_bare_fp32_bundle_still_makes_a_page(made: Bundle):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ from compress.measuring import Heard, slot
 from compress.recipe import Recipe
 from compress.recipe import load as load_recipe
 from edgevoice import EdgevoiceError, Voice, bundle
-from edgevoice.manifest import Measure, Precision, StageName, Variant
+from edgevoice.manifest import Measure, Precision, Stage, StageName, Variant
 from targets import load as load_target
 
 onnx = pytest.importorskip("onnx")
@@ -205,6 +206,12 @@ def test_the_search_is_kept_for_the_report(tiny_voice: Path, tmp_path: Path) -> 
     assert small.left_out == searched["left"] != {}
     assert not small.unmeasured
     assert "Sets tried in vocoder.int8.cpu.onnx" in page(made.bundle, kept, None)
+
+
+@pytest.mark.parametrize(("engine", "told"), [("onnxruntime", "12"), ("tensorrt", "12 asked for")])
+def test_int8_is_only_asked_of_tensorrt(engine: Literal["onnxruntime", "tensorrt"], told: str) -> None:
+    variant = Variant("v.int8.onnx", "int8", engine, int8_operators={"Conv": 12})
+    assert summary._row("vocoder", Stage([variant], variant.file, ""), variant)[6] == told
 
 
 def test_each_set_of_files_keeps_its_figures() -> None:
