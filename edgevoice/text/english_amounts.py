@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edgevoice.text.english_numbers import cardinal, decimal, digits, ordinal
+from edgevoice.text.english_numbers import cardinal, decimal, digits, ordinal, paired
 from edgevoice.text.english_tables import FRACTIONS, SCALES, UNITS
 
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
@@ -41,6 +41,10 @@ _RATIO = re.compile(r"(?<![\w.,:])(?P<a>[0-9]+):(?P<b>[1-9][0-9]*)(?![\w:]|[.,][
 _SHORT_SCALE = re.compile(rf"{_NUMBER}(?P<scale>M|k|bn|mn)\b(?!-)")
 _POWER = re.compile(r"(?<=[0-9])\^(?P<power>-?[0-9]+)")
 _EXPONENT = re.compile(r"(?<![\w.])(?P<number>[0-9]+(?:\.[0-9]+)?)[eE](?P<power>[+-]?[0-9]+)\b")
+_CALLED = re.compile(
+    r"(?P<head>\b(?:[Rr]oom|[Ss]uite|[Ff]light|[Bb]us|[Tt]rain|[Rr]oute|[Hh]ighway) (?:[A-Z]{1,3} ?)?)"
+    r"(?P<number>[1-9][0-9]{2,3})\b(?![.,][0-9])"
+)
 _PLAIN = re.compile(rf"{SIGN}(?P<number>{NUMBER})")
 _GROUPED = re.compile(r"(?<![0-9])[0-9]{1,3}(?:(?:[\u00a0\u2009\u202f'’][0-9]{3})+|(?: 000)+)(?![0-9])")
 
@@ -113,6 +117,7 @@ def _fraction(found: re.Match[str]) -> str:
 
 def numbers(text: str) -> str:
     """Ordinals, ranges, products, powers, and whatever digits are left."""
+    text = _CALLED.sub(lambda m: m["head"] + paired(int(m["number"])), text)
     text = _ORDINAL.sub(lambda m: ordinal(int(m["number"].replace(",", ""))), text)
     text = _EXPONENT.sub(lambda m: f"{say(m['number'])} times ten to the {_power(m['power'])}", text)
     text = _POWER.sub(lambda m: f" to the power of {_power(m['power'])} ", text)

@@ -85,6 +85,14 @@ def decimal(whole: str, fraction: str) -> str:
     return f"{digits(whole or '0')} point {spell(fraction)}"
 
 
+def paired(number: int) -> str:
+    """As rooms and flights are called: 204 is "two oh four", 1234 "twelve thirty four"."""
+    high, low = divmod(number, 100)
+    if low == 0:
+        return cardinal(number) if high % 10 == 0 else f"{below_hundred(high)} hundred"
+    return f"{below_hundred(high)} {f'oh {ONES[low]}' if low < 10 else below_hundred(low)}"
+
+
 def year(number: int) -> str:
     """1999 is "nineteen ninety nine", 2005 "two thousand five", 1905 "nineteen oh five"."""
     high, low = divmod(number, 100)

@@ -40,6 +40,14 @@ _YEAR_RANGE = re.compile(
 )
 _BARE_YEAR = re.compile(r"(?<![\w.,$€£+/#-])(?P<year>19[0-9]{2}|20[0-9]{2})(?![\w%°-]|[.,:/][0-9])")
 
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT_DAY = {day[:length].lower(): day for day in DAYS for length in (3, 4, 5)}
+_SOME_DAY = rf"(?:(?:{'|'.join(day[:3] for day in DAYS)}|Tues|Thurs?)\b\.?|{'|'.join(DAYS)})"
+_DAY_SPAN = re.compile(rf"\b(?P<a>{_SOME_DAY}) ?[-–—] ?(?P<b>{_SOME_DAY})(?!\w)")
+_DAY_LIST = re.compile(rf"\b{_SOME_DAY}(?: ?(?:,? ?and|,? ?or|[&,/]) ?{_SOME_DAY})+(?!\w)")
+_ONE_DAY = re.compile(rf"\b{_SOME_DAY}")
+_DAY_HOUR = re.compile(rf"\b(?P<a>{_SOME_DAY})(?=:? [0-9]{{1,2}}(?::[0-9]{{2}}| ?[AaPp]\.?[Mm]\b))")
+
 _HALF = r"(?P<half>[AaPp]\.[Mm]\b\.?|[AaPp][Mm]\b)"
 _CLOCK = re.compile(
     rf"(?<![\w:.])(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9])(?:\.[0-9]+)?)?"
@@ -136,6 +144,17 @@ def _decade(found: re.Match[str]) -> str:
 
 def _span(found: re.Match[str]) -> str:
     return f"{year(int(found['a']))} to {_year(found['b'])}"
+
+
+def weekdays(text: str) -> str:
+    """ "Mon-Fri" is "Monday to Friday"; "Sat" and "Sun" alone are words, beside another day they are days."""
+    text = _DAY_SPAN.sub(lambda m: f"{_weekday(m['a'])} to {_weekday(m['b'])}", text)
+    text = _DAY_LIST.sub(lambda m: _ONE_DAY.sub(lambda day: _weekday(day.group()), m.group()), text)
+    return _DAY_HOUR.sub(lambda m: _weekday(m["a"]), text)
+
+
+def _weekday(name: str) -> str:
+    return _SHORT_DAY.get(name.rstrip(".").lower(), name)
 
 
 def times(text: str) -> str:

@@ -59,6 +59,22 @@ CASES = {
         ("10:15:30", "ten fifteen and thirty seconds"),
         ("25:00", "twenty five:zero zero"),
     ],
+    "weekdays": [
+        ("Open Mon-Fri 9:00-17:30.", "Open Monday to Friday nine o'clock to seventeen thirty."),
+        ("Mon. to Fri.", "Monday to Friday."),
+        ("Mon, Wed and Fri at noon", "Monday, Wednesday and Friday at noon"),
+        ("Sat & Sun closed", "Saturday and Sunday closed"),
+        ("Tues–Thurs 8 am", "Tuesday to Thursday eight AM"),
+        ("The cat sat and the sun rose.", "The cat sat and the sun rose."),
+        ("Sun and moon, sat or stood", "Sun and moon, sat or stood"),
+    ],
+    "what is called by a number": [
+        ("Room 204 and room 1200", "Room two oh four and room twelve hundred"),
+        ("flight LH 1234", "flight LH twelve thirty four"),
+        ("bus 300, train 17", "bus three hundred, train seventeen"),
+        ("room 204.5", "room two hundred four point five"),
+        ("C# and F# minor", "C sharp and F sharp minor"),
+    ],
     "dates": [
         ("March 3, 2021", "March third, twenty twenty one"),
         ("2021-03-04", "March fourth, twenty twenty one"),
