@@ -16,6 +16,7 @@ import typer
 from edgevoice.deploy import verbs as deploying
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import verbs as kits
+from edgevoice.options import PAUSE_SECONDS
 from edgevoice.pack import cli as packing
 from edgevoice.serve import verbs as serving
 from edgevoice.signing import cli as signing
@@ -26,7 +27,7 @@ from targets.errors import TargetError
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
-    help="Make an expressive voice small, and let it speak, offline and at once, on a small device.",
+    help="Make a voice small, and let it speak, offline and at once, on a small device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,9 +72,11 @@ def say(
         typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
     ] = None,
     speed: Annotated[
-        float, typer.Option("--speed", help="2 is nearly twice as fast (a phoneme keeps a frame); 0.1 to 10.")
+        float, typer.Option("--speed", help="0.1 to 10: 2 takes half of the time, 0.5 twice as long.")
     ] = 1.0,
-    pause: Annotated[float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")] = 0.2,
+    pause: Annotated[
+        float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")
+    ] = PAUSE_SECONDS,
     speaker: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--speaker", help="Name or number; NAME=WEIGHT,NAME=WEIGHT mixes."),

@@ -9,7 +9,8 @@ from edgevoice.errors import EdgevoiceError
 Wish = Literal["", "onnxruntime", "tensorrt"]
 """The engine that was asked for; "" is what suits the bundle and the machine."""
 
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.3
+"""Between sentences, beside the tenth of a second that stays around each."""
 
 SPEEDS = (0.1, 10.0)
 LONGEST_PAUSE = 60.0

@@ -7,15 +7,18 @@ from edgevoice.errors import EdgevoiceError
 
 def parse(text: str | None) -> str | dict[str, float] | None:
     """``NAME``, a number, or ``NAME=WEIGHT,NAME=WEIGHT``, a mixture."""
-    if text is None or "=" not in text:
+    if text is None or not {"=", ","} & set(text):
         return text
-    mixture = {}
+    mixture: dict[str, float] = {}
     for part in text.split(","):
         name, _, weight = part.partition("=")
         try:
-            mixture[name.strip()] = float(weight)
+            weight_of = float(weight)
         except ValueError:
             raise EdgevoiceError(
                 f"--speaker {text!r}: give NAME=WEIGHT,NAME=WEIGHT, such as anna=0.7,ben=0.3"
             ) from None
+        if name.strip() in mixture:
+            raise EdgevoiceError(f"--speaker {text!r} names {name.strip()!r} twice")
+        mixture[name.strip()] = weight_of
     return mixture

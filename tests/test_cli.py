@@ -582,7 +582,12 @@ def test_speakers_are_read(text: str | None, wanted: object) -> None:
     assert parse(text) == wanted
 
 
-@pytest.mark.parametrize("text", ["anna=", "anna=x", "anna=1,", "anna=1,ben", "=1,=", "anna=1=2"])
+@pytest.mark.parametrize("text", ["anna=", "anna=x", "anna=1,", "anna=1,ben", "=1,=", "anna=1=2", "anna,ben"])
 def test_a_mixture_that_is_none_shows_the_form(text: str) -> None:
     with pytest.raises(EdgevoiceError, match="NAME=WEIGHT,NAME=WEIGHT"):
         parse(text)
+
+
+def test_a_mixture_names_a_speaker_once() -> None:
+    with pytest.raises(EdgevoiceError, match="names 'anna' twice"):
+        parse("anna=0.5,anna=0.2")

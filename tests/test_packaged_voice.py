@@ -14,6 +14,7 @@ import soundfile
 from edgevoice import Voice, bundle
 from edgevoice.manifest import STAGES
 from edgevoice.runtime.find import DEFAULT, find
+from edgevoice.runtime.silence import LEAD_SECONDS, LEVEL, TAIL_SECONDS
 
 MOST_BYTES = 12_000_000
 SPEAKERS = ["jm_kumo", "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro"]
@@ -88,3 +89,15 @@ def pitch(sound: np.ndarray) -> float:
     power = np.abs(np.fft.rfft(loud, 4096, axis=1)) ** 2
     same = np.fft.irfft(power, axis=1)[:, 60:343]
     return float(np.median(24000 / (60 + same.argmax(1))))
+
+
+def test_it_begins_at_once_and_pauses_as_asked() -> None:
+    """Its teacher puts 0.3 to 0.5 s before a sentence, and 0.5 to 0.7 s after it."""
+    voice = Voice.load(threads=1)
+    for speaker in voice.speakers:
+        sound = np.concatenate(list(voice.stream("Hello there. Hello there.", speaker=speaker, pause=0.3)))
+        heard = np.flatnonzero(np.abs(sound) > LEVEL) / voice.sample_rate
+        between = float(np.diff(heard).max())
+        assert heard[0] < 0.1
+        assert 0.3 <= between < 0.3 + LEAD_SECONDS + TAIL_SECONDS + 0.01
+        assert len(sound) / voice.sample_rate - heard[-1] < TAIL_SECONDS + 0.01

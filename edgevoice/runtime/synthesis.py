@@ -38,14 +38,19 @@ class Stages:
         conditions: Mapping[str, Float],
         speed: float = 1.0,
         chunks: Chunks | None = None,
+        lead: int | None = None,
     ) -> Iterator[Float]:
         """Sound for ids int64 [T], as f32 arrays in [-1, 1]; every chunk with its exact context.
 
-        ``conditions``: `speaker` f32 [1,S] and `emotion` f32 [1,E], where the voice has them. The same
-        ``rng`` state gives the same sound, whatever the chunks.
+        ``conditions``: `speaker` f32 [1,S] and `emotion` f32 [1,E], where the voice has them. ``lead``: the
+        most frames of the first id, which stands for the silence before the sentence. The same ``rng`` state
+        gives the same sound, whatever the chunks.
         """
         hidden, durations = self._encode(ids, rng, conditions)
-        index = np.repeat(np.arange(hidden.shape[2]), expand(durations, speed, self.manifest.durations))
+        frames = expand(durations, speed, self.manifest.durations)
+        if lead is not None:
+            frames[:1] = np.minimum(frames[:1], lead)
+        index = np.repeat(np.arange(hidden.shape[2]), frames)
         latents = _Latents(self, hidden, index, rng, conditions)
         for start, stop in spans(len(index), chunks or self.manifest.chunks):
             yield self._vocode(latents, start, stop, conditions)

@@ -20,6 +20,7 @@ from edgevoice.runtime import find, styles
 from edgevoice.runtime.choice import engines
 from edgevoice.runtime.engines.onnx import share_pool
 from edgevoice.runtime.engines.select import Selected, select
+from edgevoice.runtime.silence import trimmed
 from edgevoice.runtime.synthesis import Stages
 from targets.cpus import usable_cpus
 
@@ -28,6 +29,9 @@ Speaker = str | int | Mapping[str, float] | None
 
 SENTENCE_LIMIT = 300
 """Characters: the first sound waits for the encoder, which takes a sentence at a time."""
+
+LEAD_SECONDS = 0.05
+"""The most that is made of the silence before a sentence: Kokoro's delays what is heard by 0.3 to 0.5 s."""
 
 MOST_THREADS = 256
 
@@ -104,12 +108,14 @@ class Voice:
         pause: float = PAUSE_SECONDS,
         seed: int = 0,
         chunks: Chunks | None = None,
+        trim: bool = True,
         note: Callable[[str], None] | None = None,
     ) -> Iterator[Float]:
         """Speak ``text``: yields one-dimensional float32 arrays in [-1, 1] at ``sample_rate``.
 
         speed: 2 is twice as fast; pause: seconds between sentences; speaker: a name, a number, or weights by
-        name for a mixture; the same seed gives the same sound. ``note`` is told what was skipped.
+        name for a mixture; the same seed gives the same sound. trim: without the silence that the voice puts
+        around a sentence. ``note`` is told what was skipped.
         Raises `EdgevoiceError`, before the first sound, for options that make no sense; `NothingToSay` for a
         text without a word.
         """
@@ -121,7 +127,8 @@ class Voice:
         if first is None:
             raise NothingToSay("there is nothing to say in this text: it has no letters or numbers")
         notes.release()
-        sound = self._speak(first, sentences, rows, speed, pause, seed, chunks)
+        said = self._speak(first, sentences, rows, speed, seed, chunks, trim)
+        sound = self._paused(said, pause)
         return self._telling(sound, note) if note else sound
 
     def _telling(self, sound: Iterator[Float], note: Callable[[str], None]) -> Iterator[Float]:
@@ -138,17 +145,25 @@ class Voice:
         rest: Iterator[npt.NDArray[np.int64]],
         rows: Float | None,
         speed: float,
-        pause: float,
         seed: int,
         chunks: Chunks | None,
-    ) -> Iterator[Float]:
+        trim: bool,
+    ) -> Iterator[Iterator[Float]]:
+        """The sound of each sentence."""
+        voice = self.bundle.manifest.voice
+        lead = round(LEAD_SECONDS * voice.sample_rate / voice.hop) if trim else None
         number = 0
         while ids is not None:
             rng = np.random.default_rng([seed, number])
-            yield from self.stages.speak(ids, rng, self._conditions(rows, len(ids)), speed, chunks)
+            sound = self.stages.speak(ids, rng, self._conditions(rows, len(ids)), speed, chunks, lead)
+            yield trimmed(sound, self.sample_rate) if trim else sound
             ids, number = next(rest, None), number + 1
-            if ids is not None and pause:
+
+    def _paused(self, sentences: Iterator[Iterator[Float]], pause: float) -> Iterator[Float]:
+        for number, sentence in enumerate(sentences):
+            if number and pause:
                 yield np.zeros(round(pause * self.sample_rate), np.float32)
+            yield from sentence
 
     def _sentences(self, text: str, note: Callable[[str], None]) -> Iterator[npt.NDArray[np.int64]]:
         language = self.bundle.manifest.text.language

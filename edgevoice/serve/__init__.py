@@ -10,7 +10,7 @@ seconds. Keys that are not named here are refused.
            now, which only root, the service's own user and the owner of its folder may ask for
 ``text``   what to say
 ``speed``  2 is twice as fast; default 1
-``pause``  seconds between sentences; default 0.2
+``pause``  seconds between sentences; default 0.3
 ``speaker``  a name, a number, or ``{"NAME": WEIGHT}`` for a mixture
 ``seed``   the same seed gives the same sound; default 0
 =========  ==============================================================================================

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import PAUSE_SECONDS
 
 REQUEST_BYTES = 256 << 10
 REQUEST_SECONDS = 10.0
@@ -33,7 +34,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     do: Literal["speak", "status", "reload"] = "speak"
     text: str = ""
     speed: float = 1.0
-    pause: float = 0.2
+    pause: float = PAUSE_SECONDS
     speaker: Speaker = None
     seed: int = 0
 
@@ -89,7 +90,7 @@ class Words:
 
     text: str
     speed: float = 1.0
-    pause: float = 0.2
+    pause: float = PAUSE_SECONDS
     speaker: Speaker = None
     seed: int = 0
 
