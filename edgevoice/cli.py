@@ -104,6 +104,23 @@ def say(
 
 
 @app.command()
+def speakers(
+    voice: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="A bundle or a deployed folder; else edgevoice's own voice, kokoro."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a voice's speakers, the default first."""
+    from edgevoice.runtime import find
+
+    table = find.read(voice, verify=False).manifest.voice.speakers
+    names = [] if table is None else [table.names[table.default], *table.names]
+    unique = list(dict.fromkeys(names))
+    _print(unique if as_json else "\n".join(unique) or "one speaker, without a name")
+
+
+@app.command()
 def bench(
     bundle: Annotated[str, typer.Argument(help="A bundle or a deployed folder; kokoro: edgevoice's own.")],
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,

@@ -101,3 +101,10 @@ def test_it_begins_at_once_and_pauses_as_asked() -> None:
         assert heard[0] < 0.1
         assert 0.3 <= between < 0.3 + LEAD_SECONDS + TAIL_SECONDS + 0.01
         assert len(sound) / voice.sample_rate - heard[-1] < TAIL_SECONDS + 0.01
+
+
+def test_its_speakers_are_listed_the_default_first() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgevoice", "speakers"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == SPEAKERS
