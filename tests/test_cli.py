@@ -26,7 +26,7 @@ from edgevoice import Voice, audio, bench, bundle, cli
 from edgevoice.bench import Report, Spread
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import Manifest, Variant
-from edgevoice.options import LONGEST_PAUSE, SPEEDS
+from edgevoice.options import LONGEST_PAUSE, PAUSE_SECONDS, SPEEDS
 from edgevoice.runtime.engines import cuda
 from edgevoice.speakers import parse
 
@@ -503,7 +503,7 @@ def test_a_line_is_spoken_while_the_pipe_stays_open(
     heard = exactly(process.stdout, len(first))
     assert np.abs(samples(heard).astype(int) - samples(first)).max() <= 4
     rest, errors = process.communicate(b"Good morning.\n", timeout=LIMIT)
-    assert len(rest) == len(first) + 2 * round(0.2 * 22050)
+    assert len(rest) == len(first) + 2 * round(PAUSE_SECONDS * 22050)
     assert (process.returncode, errors) == (0, b"")
 
 
