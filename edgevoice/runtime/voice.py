@@ -90,9 +90,19 @@ class Voice:
         return self._selected.remark if self._selected else ""
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether it holds memory of the GPU."""
+        return bool(self._selected and self._selected.on_gpu)
+
+    @property
     def no_room(self) -> bool:
         """Whether it speaks on the CPU because the GPU had no memory for it when it was loaded."""
         return bool(self._selected and self._selected.no_room)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it speaks on the CPU because this process has lost the GPU; another may have it."""
+        return bool(self._selected and self._selected.lost)
 
     @property
     def speakers(self) -> list[str]:

@@ -98,8 +98,8 @@ class Report:
         if self.state is None:
             return self.problem or "none runs"
         trial = ", on trial" if self.state.trial else ""
-        problem = f"; {self.state.problem}" if self.state.problem else ""
-        return f"{self.state.release}  {self.state.voice}{trial}{problem}"
+        problems = "".join(f"; {text}" for text in (self.state.problem, self.state.remark) if text)
+        return f"{self.state.release}  {self.state.voice}{trial}{problems}"
 
     def to_dict(self) -> dict[str, Any] | None:
         if self.state is not None:

@@ -59,7 +59,8 @@ class Status(msgspec.Struct, frozen=True):
     """``instance`` differs each time that the service starts; ``folder`` tells folders apart (`place.mark`).
 
     ``waiting``: requests that are being spoken or wait for it. ``trial``: the release is not committed yet.
-    ``problem``: why it does not speak with the current release, or ``""``.
+    ``problem``: why it does not speak with the current release, or ``""``; ``remark``: why stages run
+    elsewhere than the release was made for.
     """
 
     root: str
@@ -75,6 +76,7 @@ class Status(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     trial: bool = False
     problem: str = ""
+    remark: str = ""
 
 
 class TooLong(EdgevoiceError):

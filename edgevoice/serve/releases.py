@@ -65,17 +65,18 @@ def start(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
     )
 
 
-def again(path: Path, threads: int | None, engine: Wish = "") -> Loaded:
-    """Load what is current now, beside the voice that speaks. Raises `Anew` where that is impossible."""
+def again(path: Path, threads: int | None, engine: Wish = "", holds_gpu: bool = True) -> Loaded:
+    """Load what is current now, beside the voice that speaks. ``holds_gpu``: that one has memory of the GPU.
+    Raises `Anew` where only a process that begins anew can."""
     if not is_deployed(path):
-        return Loaded(_load_beside(path, threads, engine), _release_of(path))
+        return Loaded(_load_beside(path, threads, engine, holds_gpu), _release_of(path))
     folder = open_folder(path)
     name = current_name(folder)
     if name is None:
         raise EdgevoiceError(f"{path} has no release any more: run `edgevoice deploy BUNDLE {path}`")
     place = _whole(folder, name)
     _check_runtime(folder)
-    return Loaded(_load_beside(place, threads, engine), name)
+    return Loaded(_load_beside(place, threads, engine, holds_gpu), name)
 
 
 def _check_runtime(folder: Folder) -> None:
@@ -122,20 +123,26 @@ def _load(path: Path, threads: int | None, engine: Wish) -> Voice:
     return Voice.load(path, threads, own_process=True, engine=engine)
 
 
-def _load_beside(path: Path, threads: int | None, engine: Wish) -> Voice:
+def _load_beside(path: Path, threads: int | None, engine: Wish, holds_gpu: bool) -> Voice:
     """Load it while another voice speaks. Raises `Anew` where there is no memory for both, planned or found:
-    a voice for the GPU must not end on the CPU for the other's sake."""
+    a voice for the GPU must not end on the CPU for the other's sake. But not for the GPU's memory where the
+    other has none of it: a process that begins anew would find no more."""
     from edgevoice.runtime.engines import room
+    from edgevoice.runtime.engines.cuda import CudaError
 
     for there in room.beside(bundle.read(path, verify=False), engine):
-        if not there.enough:
+        if not there.enough and (holds_gpu or not there.gpu):
             of_what = " of the GPU's memory" if there.gpu else ""
             needs, free = megabytes(there.needs), megabytes(there.free)
             raise Anew(f"two voices need {needs} more{of_what} and {free} are free")
     try:
         voice = _load(path, threads, engine)
-    except room.NoRoom as error:
-        raise Anew(str(error)) from None
-    if voice.no_room:
+    except CudaError as error:
+        if error.lost or (error.memory and holds_gpu):
+            raise Anew(str(error)) from None
+        raise
+    if voice.lost:
+        raise Anew(f"this process has lost the GPU: {voice.remark}")
+    if voice.no_room and holds_gpu:
         raise Anew(f"two voices do not fit: {voice.remark}")
     return voice

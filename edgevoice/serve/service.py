@@ -31,6 +31,9 @@ from targets.cpus import usable_cpus
 GRACE_SECONDS = 10.0
 TRIAL_SECONDS = 1.0
 """How often a service that speaks with a release on trial looks whether its deploy still lives."""
+STEADY_SECONDS = 600.0
+"""After a start, before a voice that goes on on the CPU is given up for the GPU: one that fails at every text
+must not cost a start for every text."""
 
 Log = Callable[[str], None]
 
@@ -91,6 +94,7 @@ class Service:
         self._threads = settings.threads or usable_cpus()
         self._loaded = releases.start(settings.path, settings.threads, settings.engine)
         self._trial = self._is_on_trial()
+        self._remark = self._loaded.voice.remark
 
     def run(self, path: Path) -> None:
         self._log(f"speaks with release {self._loaded.release} at {path}{self._but()}")
@@ -133,6 +137,8 @@ class Service:
             self._loop.refuse(job.connection, Failure(str(error), "nothing"))
         except EdgevoiceError as error:
             self._loop.refuse(job.connection, Failure(str(error), "refused"))
+            if error.lost:  # no text can be spoken any more: where a GPU is required nothing stands in
+                self._begin_anew(str(error))
         except Exception as error:  # one text must not end the service for all others
             self._log(f"a request failed: {type(error).__name__}: {error}")
             failure = Failure("the service failed at this text: see its log", "broken")
@@ -147,6 +153,7 @@ class Service:
 
     def tick(self, now: float) -> float | None:
         self._finish_reload()
+        self._look_after_engines()
         waits = []
         if self._supervisor.watchdog_seconds:
             if now >= self._next_life:
@@ -195,6 +202,7 @@ class Service:
             seconds=time.monotonic() - self._since,
             trial=self._trial,
             problem=self._loaded.problem,
+            remark=voice.remark,
         )
 
     def _answer(self, connection: Connection) -> None:
@@ -248,7 +256,8 @@ class Service:
         """In a thread, beside what is being said."""
         try:
             settings = self._settings
-            self._fresh = releases.again(settings.path, settings.threads, settings.engine)
+            on_gpu = self._loaded.voice.on_gpu
+            self._fresh = releases.again(settings.path, settings.threads, settings.engine, on_gpu)
         except EdgevoiceError as error:
             self._fresh = error
         except Exception as error:
@@ -266,6 +275,7 @@ class Service:
             return
         if isinstance(fresh, Loaded):
             self._loaded = fresh
+            self._remark = fresh.voice.remark
             self._trial = self._is_on_trial()
             self._log(self._state() + self._but())
         elif isinstance(fresh, Anew):
@@ -292,7 +302,20 @@ class Service:
         """Go back by itself if the deploy that put the release on trial has died in the middle of it."""
         self._trial = self._is_on_trial()
         if not self._trial and abandoned(Folder(self._settings.path)):
-            self._log(f"the deploy of release {self._loaded.release} died before its commit: begins anew")
+            self._begin_anew(f"the deploy of release {self._loaded.release} died before its commit")
+
+    def _look_after_engines(self) -> None:
+        """Log what became of them while they spoke, and take up the GPU again that was lost."""
+        voice = self._loaded.voice
+        if voice.remark != self._remark:
+            self._remark = voice.remark
+            self._log(voice.remark)
+        if voice.on_gpu and voice.lost and time.monotonic() - self._since > STEADY_SECONDS:
+            self._begin_anew("this process has lost the GPU")
+
+    def _begin_anew(self, why: str) -> None:
+        if not self._stopping:
+            self._log(f"{why}: begins anew")
             self._restarting = True
             self._end()
 

@@ -203,7 +203,7 @@ def loading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def load(path: Path, threads: int | None, engine: str) -> Any:
         loaded.append(path.name)
-        return SimpleNamespace(no_room=False)
+        return SimpleNamespace(no_room=False, lost=False)
 
     monkeypatch.setattr(releases, "_load", load)
     return loaded

@@ -76,6 +76,8 @@ class Cudart:
         return cudaError_t.cudaSuccess, values[int(attr)]
 
     def cudaMemGetInfo(self) -> Any:
+        if self._gpu.lost:
+            return cudaError_t.cudaErrorIllegalAddress, None, None
         return cudaError_t.cudaSuccess, self._gpu.total - self._gpu.used, self._gpu.total
 
     def cudaMalloc(self, size: int) -> Any:

@@ -37,13 +37,17 @@ class Memory:
 
 @dataclass
 class Gpu:
-    """``fail_allocation``: after so many allocations one fails. ``lost``: it has fallen off the bus."""
+    """``fail_allocation``: after so many allocations one fails. ``lost``: it has fallen off the bus.
+
+    ``lost_after``: it does so in this run of an engine.
+    """
 
     total: int = 1 << 30
     capability: tuple[int, int] = (8, 7)
     integrated: bool = True
     fail_allocation: int | None = None
     lost: bool = False
+    lost_after: int | None = None
     device_blocks: dict[int, Memory] = field(default_factory=dict)
     host_blocks: dict[int, Memory] = field(default_factory=dict)
     streams: dict[int, list[Operation]] = field(default_factory=dict)
@@ -130,6 +134,7 @@ class Gpu:
             operation()
             if arena is not None:
                 self.arenas.append(arena)
+                self.lost |= self.lost_after is not None and len(self.arenas) >= self.lost_after
         self.busy_arenas.pop(stream, None)
         self.check()
 

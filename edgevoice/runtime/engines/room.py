@@ -20,10 +20,6 @@ from edgevoice.runtime import choice
 from targets import load, memory
 
 
-class NoRoom(EdgevoiceError):
-    """The GPU has no memory for the voice's engines now."""
-
-
 @dataclass(frozen=True)
 class Room:
     """Bytes that a voice takes beside another, and that are free. ``gpu``: of a card's own memory."""

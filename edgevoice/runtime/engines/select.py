@@ -6,6 +6,7 @@ runs on the CPU. Where the first becomes the second, that is said; with ``tensor
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,6 @@ from edgevoice.runtime import choice
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines import cuda as cudas
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.engines.room import NoRoom
 
 if TYPE_CHECKING:
     from edgevoice.runtime.engines.tensorrt.record import Record
@@ -35,13 +35,16 @@ REQUIRED = "TensorRT is required and cannot be used: {}"
 class Selected:
     """Engines by stage. ``words``: what runs each. ``remark``: what its user should know, or empty.
 
-    ``no_room``: they run on the CPU because the GPU had no memory for them now.
+    ``on_gpu``: it holds the GPU's memory. ``no_room``: they run on the CPU because the GPU had no memory for
+    them now; ``lost``: because this process can no longer use it, which another may.
     """
 
     engines: Mapping[str, Engine]
     words: str
     remark: str = ""
+    on_gpu: bool = False
     no_room: bool = False
+    lost: bool = False
     news: list[str] = field(default_factory=list)
     """What happened since: a GPU that failed, and what speaks instead. Whoever tells it empties it."""
 
@@ -56,12 +59,13 @@ def select(bundle: Bundle, threads: int, wish: Wish = "", note: Note = lambda _:
     except EdgevoiceError as error:
         full = isinstance(error, cudas.CudaError) and error.memory
         if wish == "tensorrt":
-            raise (NoRoom if full else EdgevoiceError)(REQUIRED.format(error)) from None
-        by_provider = None if full else _by_provider(bundle, threads, str(error))
+            raise _required(error) from None
+        by_provider = None if full or error.lost else _by_provider(bundle, threads, str(error))
         if by_provider:
             return by_provider
         remark = choice.fallback(manifest, str(error))
-        return Selected(_on_cpu(bundle, threads), choice.engines(manifest), remark, no_room=full)
+        words = choice.engines(manifest)
+        return Selected(_on_cpu(bundle, threads), words, remark, no_room=full, lost=error.lost)
 
 
 def ready(bundle: Bundle, wish: Wish = "", note: Note = lambda _: None) -> str:
@@ -79,6 +83,13 @@ def ready(bundle: Bundle, wish: Wish = "", note: Note = lambda _: None) -> str:
         if wish == "tensorrt":
             raise EdgevoiceError(REQUIRED.format(error)) from None
         return choice.fallback(bundle.manifest, str(error))
+
+
+def _required(error: EdgevoiceError) -> EdgevoiceError:
+    """The refusal, which still says whether it is for want of memory, or for a GPU that is lost."""
+    message = REQUIRED.format(error)
+    is_cuda = isinstance(error, cudas.CudaError)
+    return cudas.CudaError(message, error.memory, error.lost) if is_cuda else EdgevoiceError(message)
 
 
 def _on_cpu(bundle: Bundle, threads: int) -> dict[str, Engine]:
@@ -99,8 +110,8 @@ def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     slow: dict[str, Engine] = {
         stage: OnnxEngine(bundle.file(bundle.variant(stage).file), threads) for stage in rest
     }
-    selected = Selected({}, record.words(found), _lacks(found))
-    spare = None if wish == "tensorrt" else Spare(bundle, threads, selected.news)
+    selected = Selected({}, record.words(found), _lacks(found), on_gpu=bool(fast))
+    spare = None if wish == "tensorrt" else Spare(bundle, threads, selected)
     guarded = {s: Guarded(s, engine, spare) if spare else engine for s, engine in fast.items()}
     selected.engines = {**slow, **guarded}
     return selected
@@ -136,27 +147,40 @@ def _by_provider(bundle: Bundle, threads: int, reason: str) -> Selected | None:
     if ours >= theirs:
         return None
     words = "; ".join(f"{stage}: {engine.words}" for stage, engine in engines.items())
-    selected = Selected({}, f"by ONNX Runtime on the GPU ({words})", f"not by TensorRT itself: {reason}")
-    spare = Spare(bundle, threads, selected.news)
+    how = f"by ONNX Runtime on the GPU ({words})"
+    selected = Selected({}, how, f"not by TensorRT itself: {reason}", on_gpu=True)
+    spare = Spare(bundle, threads, selected)
     selected.engines = {stage: Guarded(stage, engine, spare) for stage, engine in engines.items()}
     return selected
 
 
 class Spare:
-    """The stages on the CPU, for when the GPU is lost in the middle; loaded then, and from then on used."""
+    """The stages on the CPU, for when the GPU fails in the middle; loaded then, and from then on used.
 
-    def __init__(self, bundle: Bundle, threads: int, news: list[str]) -> None:
-        self._bundle, self._threads, self._news = bundle, threads, news
+    What was ``selected`` says so from then on.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int, selected: Selected) -> None:
+        self._bundle, self._threads, self._selected = bundle, threads, selected
         self._engines: dict[str, Engine] | None = None
+        self._lock = threading.Lock()
 
     @property
     def used(self) -> bool:
         return self._engines is not None
 
     def take(self, error: cudas.CudaError) -> None:
-        if self._engines is None:
-            self._engines = _on_cpu(self._bundle, self._threads)
-            self._news.append(f"{error}; the voice goes on on the CPU until it is loaded again")
+        with self._lock:
+            if self._engines is None:
+                self._engines = _on_cpu(self._bundle, self._threads)
+                self._tell(error)
+
+    def _tell(self, error: cudas.CudaError) -> None:
+        selected, manifest = self._selected, self._bundle.manifest
+        until = "its process begins anew" if error.lost else "it is loaded again"
+        selected.news.append(f"{error}; the voice goes on on the CPU until {until}")
+        selected.words, selected.remark = choice.engines(manifest), choice.fallback(manifest, str(error))
+        selected.lost = error.lost
 
     def run(self, stage: str, feeds: Mapping[str, Array]) -> list[npt.NDArray[np.float32]]:
         assert self._engines is not None

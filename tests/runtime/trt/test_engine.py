@@ -90,7 +90,7 @@ def test_a_lost_device_is_told_and_frees_without_a_fault(tiny_bundle: Path, gpu:
     gpu.lost = True
     with pytest.raises(CudaError, match="the GPU failed in the encoder") as caught:
         speak(stages, 5)
-    assert not caught.value.memory
+    assert (caught.value.memory, caught.value.lost) == (False, True)  # though TensorRT met it first
     del stages, caught
     gc.collect()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import re
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +24,11 @@ from edgevoice import budget, bundle
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, Variant
-from edgevoice.runtime.engines import Array, Engine
+from edgevoice.runtime.engines import Array, Engine, select
 from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.engines.select import Guarded, Spare
+from edgevoice.runtime.engines.select import Guarded, Selected, Spare
 from edgevoice.runtime.engines.tensorrt import here, prepare, record, timing
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
 from edgevoice.runtime.engines.tensorrt.prepare import context_bytes
@@ -272,8 +274,8 @@ def test_a_gpu_that_fails_in_the_middle_hands_over_to_the_cpu(
 ) -> None:
     fast_gpu(monkeypatch)
     loaded = device.load(device.prepare())
-    news: list[str] = []
-    spare = Spare(device.made, 1, news)
+    selected = Selected(loaded, "by TensorRT", on_gpu=True)
+    spare = Spare(device.made, 1, selected)
 
     class Failing(Guarded):
         runs = 0
@@ -286,9 +288,32 @@ def test_a_gpu_that_fails_in_the_middle_hands_over_to_the_cpu(
     stages = Stages(device.made.manifest, **{s: Failing(s, engine, spare) for s, engine in loaded.items()})
     sound = speak(stages, 40)
     np.testing.assert_allclose(sound, speak(Stages(device.made.manifest, **device.on_cpu), 40), atol=1e-6)
-    assert len(news) == 1
-    assert "the GPU failed" in news[0]
-    assert "goes on on the CPU" in news[0]
+    (news,) = selected.news
+    assert "the GPU failed" in news
+    assert "goes on on the CPU until its process begins anew" in news
+    assert "by ONNX Runtime on the CPU" in selected.words
+    assert "the GPU failed" in selected.remark
+    assert selected.lost
+
+
+def test_threads_that_meet_a_lost_gpu_load_the_spare_once(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[int] = []
+
+    def slow(made: Bundle, threads: int) -> dict[str, Engine]:
+        loads.append(threads)
+        time.sleep(0.2)
+        return dict(device.on_cpu)
+
+    monkeypatch.setattr(select, "_on_cpu", slow)
+    spare = Spare(device.made, 1, Selected({}, ""))
+    threads = [threading.Thread(target=spare.take, args=(CudaError("lost", lost=True),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(loads) == 1
 
 
 def child(script: str) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from runtime.trt.test_say import ROOT, SITE
 from serve.conftest import named
-from serve.running import content, running, until
+from serve.running import content, reason, running, until
 from standin.gpu import Gpu
 
 from edgevoice import Voice, bundle
 from edgevoice.deploy.layout import short
 from edgevoice.deploy.local import deploy
+from edgevoice.errors import EdgevoiceError
 from edgevoice.options import Wish
 from edgevoice.runtime.engines import room
 from edgevoice.runtime.engines.onnx import OnnxEngine
@@ -47,6 +48,54 @@ def test_a_service_begins_anew_and_stays_on_the_gpu(gpu_bundle: Path, tmp_path: 
         speech = client.speak(service.socket, Words("Good morning."))
         assert "CPU" not in speech.header.stand_in + log.splitlines()[-1]
         assert b"".join(speech)
+
+
+@pytest.mark.parametrize("wish", ["", "tensorrt"])
+def test_a_gpu_that_is_lost_is_told_and_comes_back(wish: Wish, gpu_bundle: Path, tmp_path: Path) -> None:
+    root = tmp_path / "device"
+    deploy(named(gpu_bundle, tmp_path / "one"), root, self_test=content)
+    gpu = {"fast": True, "integrated": False, "lost_after": 40}  # a build runs fewer engines
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE), str(ROOT / "tests")]),
+        "STANDIN_GPU": json.dumps(gpu),
+    }
+    required = ["--require", wish] if wish else []
+    with running(root, "--threads", 1, *required, environment=environment) as service:
+        before = service.status()
+        assert before.remark == ""
+        if wish:
+            assert "the GPU failed" in reason(lambda: service.say("Good morning. " * 20))
+        else:
+            assert service.say("Good morning. " * 20)
+            now = service.status()
+            assert (now.instance, "the GPU failed" in now.remark) == (before.instance, True)
+            assert "CPU" in client.speak(service.socket, Words("Good.")).header.stand_in
+            assert "speaks on the CPU here" in service.log.read_text()
+            client.reload(service.socket)
+        after = until(lambda: now if (now := service.status()).instance != before.instance else None)
+        assert (after.pid, after.remark) == (before.pid, "")
+        assert "begins anew" in service.log.read_text()
+
+
+@pytest.mark.parametrize("wish", ["", "tensorrt"])
+def test_what_a_lost_gpu_takes_up_needs_another_process(wish: Wish, gpu_bundle: Path, card: Gpu) -> None:
+    speaks = Voice.load(gpu_bundle, 1)
+    assert (speaks.on_gpu, speaks.lost) == (True, False)
+    card.lost = True
+    for holds_gpu in (True, False):
+        with pytest.raises(releases.Anew, match="IllegalAddress") as caught:
+            releases.again(gpu_bundle, 1, wish, holds_gpu)
+        assert "two voices" not in str(caught.value)
+
+
+def test_the_gpu_s_memory_that_others_have_is_no_cause_to_begin_anew(gpu_bundle: Path, card: Gpu) -> None:
+    others = Voice.load(gpu_bundle, 1)
+    card.total = card.used + MEBI
+    assert others.on_gpu
+    assert "CPU" in releases.again(gpu_bundle, 1, "", holds_gpu=False).voice.remark
+    with pytest.raises(EdgevoiceError, match="MemoryAllocation") as caught:
+        releases.again(gpu_bundle, 1, "tensorrt", holds_gpu=False)
+    assert not isinstance(caught.value, releases.Anew)
 
 
 def beside(path: Path, wish: Wish = "") -> list[room.Room]:

@@ -213,10 +213,18 @@ class TensorRtEngine:
         with library.recorded() as record:
             if not lane.context.execute_async_v3(shared.stream.handle):
                 message = f"TensorRT does not run the {self._stage}: {record.reason()}"
-                raise CudaError(message, record.no_memory)
+                raise CudaError(message, record.no_memory, self._is_lost())
         if not shared.unified:
             for slot, shape in lane.outputs:
                 self._copy(shared.cuda.download, slot, shape, up=False)
+
+    def _is_lost(self) -> bool:
+        """TensorRT does not say it, but CUDA does, at every call from then on."""
+        try:
+            self.shared.cuda.synchronize(self.shared.stream)
+        except CudaError as error:
+            return error.lost
+        return False
 
     def _copy(self, copy: Callable[..., None], slot: _Slot, shape: tuple[int, ...], up: bool) -> None:
         shared = self.shared

@@ -202,7 +202,7 @@ def _on_gpu(
         fault = timing.differs(engine.run(feeds), reference)
         took = None if fault else timing.median(engine, feeds)
     except EdgevoiceError as error:
-        if getattr(error, "lost", False):
+        if error.lost:
             raise
         fault, took, passing = str(error), None, error.passing
     return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing)

@@ -6,7 +6,8 @@ from sitecustomize import SAID
 from standin.cudart import Cudart
 from standin.gpu import Gpu
 
-GPU = Gpu(**{name: SAID[name] for name in ("total", "integrated", "fail_allocation", "lost") if name in SAID})
+FIELDS = ("total", "integrated", "fail_allocation", "lost", "lost_after")
+GPU = Gpu(**{name: SAID[name] for name in FIELDS if name in SAID})
 _module = Cudart(GPU)
 _module.GPU = GPU
 sys.modules[__name__] = _module
