@@ -7,6 +7,9 @@ class EdgevoiceError(Exception):
     passing = False
     """Whether what stands in the way may be gone at the next try: memory, time, a lock, a full disk."""
 
+    memory = False
+    """Whether it is the GPU's memory, of which others have too much now."""
+
     lost = False
     """Whether it may be gone for another process alone: this one has lost the GPU."""
 

@@ -63,7 +63,7 @@ def _on_gpu(made: Bundle, wish: Wish) -> list[Room] | None:
     except EdgevoiceError:
         return None  # loading will say so
     shared = place.cuda.device().integrated
-    if recorded is None or (not recorded.stages and recorded.due(time.time())):
+    if recorded is None or (not recorded.stages and recorded.due(time.time(), free)):
         if target is None or not (planned := budget.of(made.manifest, target)).fits:
             return None
         return [Room(planned.total_bytes, free, not shared)]  # the builder's process has libraries of its own

@@ -57,15 +57,14 @@ def select(bundle: Bundle, threads: int, wish: Wish = "", note: Note = lambda _:
     try:
         return _on_gpu(bundle, threads, wish, note)
     except EdgevoiceError as error:
-        full = isinstance(error, cudas.CudaError) and error.memory
         if wish == "tensorrt":
             raise _required(error) from None
-        by_provider = None if full or error.lost else _by_provider(bundle, threads, str(error))
+        by_provider = None if error.memory or error.lost else _by_provider(bundle, threads, str(error))
         if by_provider:
             return by_provider
         remark = choice.fallback(manifest, str(error))
         words = choice.engines(manifest)
-        return Selected(_on_cpu(bundle, threads), words, remark, no_room=full, lost=error.lost)
+        return Selected(_on_cpu(bundle, threads), words, remark, no_room=error.memory, lost=error.lost)
 
 
 def ready(bundle: Bundle, wish: Wish = "", note: Note = lambda _: None) -> str:
@@ -110,7 +109,8 @@ def _on_gpu(bundle: Bundle, threads: int, wish: Wish, note: Note) -> Selected:
     slow: dict[str, Engine] = {
         stage: OnnxEngine(bundle.file(bundle.variant(stage).file), threads) for stage in rest
     }
-    selected = Selected({}, record.words(found), _lacks(found), on_gpu=bool(fast))
+    short = bool(found.lacking) and found.short
+    selected = Selected({}, record.words(found), _lacks(found), on_gpu=bool(fast), no_room=short)
     spare = None if wish == "tensorrt" else Spare(bundle, threads, selected)
     guarded = {s: Guarded(s, engine, spare) if spare else engine for s, engine in fast.items()}
     selected.engines = {**slow, **guarded}

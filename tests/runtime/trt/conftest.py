@@ -13,7 +13,6 @@ from standin.trt import Tensorrt
 from standin.voice import make_plans
 
 from edgevoice import bundle
-from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.manifest import STAGES, Variant
 from edgevoice.runtime import voice
 from edgevoice.runtime.engines import cuda
@@ -21,6 +20,7 @@ from edgevoice.runtime.engines.cuda.python import CudaPython
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.tensorrt import engine as engines
 from edgevoice.runtime.engines.tensorrt import library, prepare, timing
+from edgevoice.runtime.engines.tensorrt.record import Record
 from edgevoice.runtime.synthesis import Stages
 
 
@@ -70,10 +70,8 @@ def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gpu:
     monkeypatch.setattr(library, "load", lambda: trt)
     monkeypatch.setattr(timing, "median", lambda engine, _: float(isinstance(engine, OnnxEngine)))
 
-    def build(made: Path, folder: Path) -> None:
-        said = prepare.main([str(made), str(folder)], lambda: (trt, bound))
-        if said["error"]:
-            raise (Passing if said["passing"] else EdgevoiceError)(said["error"])
+    def build(made: Path, folder: Path) -> Record:
+        return prepare.said(prepare.main([str(made), str(folder)], lambda: (trt, bound)))
 
     monkeypatch.setattr(prepare, "in_process", build)
     monkeypatch.setattr(voice, "share_pool", lambda _: None)  # other tests have pools of their own

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from serve.conftest import named
 from standin.gpu import Gpu
 
 from edgevoice import Voice, bundle
 from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.runtime.engines.select import ready
-from edgevoice.runtime.engines.tensorrt import here, library, prepare
+from edgevoice.runtime.engines.tensorrt import cache, here, library, prepare
 from edgevoice.runtime.engines.tensorrt.record import LONGEST_WAIT_SECONDS, Record
+from edgevoice.serve import releases
 
 
 @pytest.fixture
@@ -20,10 +27,10 @@ def builds(card: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     build = prepare.in_process
 
-    def counted(made: Path, folder: Path) -> None:
+    def counted(made: Path, folder: Path) -> Record:
         before = library.load().builds
         try:
-            build(made, folder)
+            return build(made, folder)
         finally:
             counts.append(library.load().builds - before)
 
@@ -31,8 +38,8 @@ def builds(card: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def engines(cache: Path) -> Path:
-    return cache / "cache" / "edgevoice" / "engines"
+def engines(folder: Path) -> Path:
+    return folder / "cache" / "edgevoice" / "engines"
 
 
 def test_memory_that_was_not_free_is_tried_again_at_the_next_start(
@@ -41,13 +48,66 @@ def test_memory_that_was_not_free_is_tried_again_at_the_next_start(
     card.total = 1000
     assert "MemoryAllocation" in Voice.load(gpu_bundle, 1).remark
     second = Voice.load(gpu_bundle, 1).remark
-    assert second.endswith("(tried again at a start 10 minutes after the last try)")
-    card.total = 1 << 30
+    assert second.endswith("(tried again at a start 10 minutes after the last try or with more memory free)")
+    card.total = 1050
     assert Voice.load(gpu_bundle, 1).remark == second  # not yet
     assert len(builds) == 2
-    assert ready(bundle.read(gpu_bundle)) == ""  # as a deploy does
+    card.total = 1 << 30
     assert Voice.load(gpu_bundle, 1).remark == ""
     assert len(builds) == 3
+    assert ready(bundle.read(gpu_bundle)) == ""
+    assert len(builds) == 3
+
+
+def test_what_lacked_memory_beside_another_is_built_once_that_has_gone(
+    gpu_bundle: Path, tmp_path: Path, card: Gpu, builds: list[int]
+) -> None:
+    speaks = Voice.load(named(gpu_bundle, tmp_path / "one"), 1)
+    two = named(gpu_bundle, tmp_path / "two")
+    card.total = card.used + (1 << 20)
+    assert "MemoryAllocation" in ready(bundle.read(two))  # the deploy
+    assert Voice.load(two, 1).no_room  # its self-test
+    with pytest.raises(releases.Anew, match="MemoryAllocation"):
+        releases.again(two, 1, holds_gpu=speaks.on_gpu)
+    del speaks
+    gc.collect()
+    started = Voice.load(two, 1)
+    assert (started.remark, "TensorRT" in started.engines) == ("", True)
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes the folder of engines what it is for a service under its unit; root may write in any other."""
+
+    class System:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+        def open(self, path: Path, *_: object) -> int:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    return lambda: monkeypatch.setattr(cache, "os", System())
+
+
+def test_a_record_that_cannot_be_kept_counts(
+    gpu_bundle: Path, card: Gpu, builds: list[int], read_only: Callable[[], None]
+) -> None:
+    card.total = 1000
+    assert "MemoryAllocation" in ready(bundle.read(gpu_bundle))  # by a deploy, beside what spoke
+    card.total = 1 << 30
+    read_only()
+    for _ in range(2):
+        assert "TensorRT" in Voice.load(gpu_bundle, 1).engines
+    assert builds == [3, 0, 0]
+
+
+def test_where_nothing_was_built_a_read_only_folder_asks_for_a_deploy(
+    gpu_bundle: Path, tmp_path: Path, card: Gpu, read_only: Callable[[], None]
+) -> None:
+    read_only()
+    spoken = Voice.load(gpu_bundle, 1)
+    assert "Read-only file system: only its owner builds there, so deploy the release again" in spoken.remark
+    assert not spoken.no_room
 
 
 @pytest.mark.parametrize(("kind", "tries"), [(Passing, 2), (EdgevoiceError, 1)])
@@ -87,11 +147,11 @@ def test_tries_become_rarer_and_a_clock_that_was_put_back_stops_none() -> None:
     def found(tries: int) -> Record:
         return Record("a", {}, {}, passing="a lock", tries=tries, tried=1e6)
 
-    assert found(1).due(1e6)
-    assert [found(2).due(1e6 + seconds) for seconds in (0, 599, 600, -1)] == [False, False, True, True]
+    assert found(1).due(1e6, 0)
+    assert [found(2).due(1e6 + seconds, 0) for seconds in (0, 599, 600, -1)] == [False, False, True, True]
     assert found(3).wait_seconds == 1200
     assert found(40).wait_seconds == LONGEST_WAIT_SECONDS
-    assert not Record("a", {}, {}, refusal="no").due(1e9)
+    assert not Record("a", {}, {}, refusal="no").due(1e9, 0)
 
 
 def test_an_engine_cut_short_is_built_again_where_builds_happen(

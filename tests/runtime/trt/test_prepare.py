@@ -337,8 +337,12 @@ def test_a_builder_that_dies_is_one_line(tmp_path: Path, script: str, reason: st
     assert caught.value.passing == passing
 
 
-def test_a_builder_that_says_nothing_is_wrong_went_well(tmp_path: Path) -> None:
-    prepare.in_process(tmp_path, tmp_path, child('print(\'{"error": ""}\')'))
+def test_a_builder_that_went_well_answers_with_the_record(tmp_path: Path) -> None:
+    record = '{"bundle": "a", "machine": {}, "stages": {}}'
+    found = prepare.in_process(tmp_path, tmp_path, child(f'print(\'{{"error": "", "record": {record}}}\')'))
+    assert found.bundle == "a"
+    with pytest.raises(EdgevoiceError, match="answered no record"):
+        prepare.in_process(tmp_path, tmp_path, child('print(\'{"error": ""}\')'))
 
 
 def test_the_record_s_form_is_strict() -> None:

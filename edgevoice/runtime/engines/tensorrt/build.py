@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgevoice.errors import EdgevoiceError, Passing
+from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.tensorrt import library
 from edgevoice.runtime.engines.tensorrt.library import Module, Record
 
@@ -85,8 +86,8 @@ def _made(value: Any, what: str, order: Order, record: Record) -> Any:
 
 
 def _refusal(does: str, order: Order, record: Record, reason: str = "") -> EdgevoiceError:
-    kind = Passing if record.no_memory else EdgevoiceError
-    return kind(f"TensorRT {does} {order.onnx}: {reason or record.reason()}")
+    message = f"TensorRT {does} {order.onnx}: {reason or record.reason()}"
+    return CudaError(message, memory=True) if record.no_memory else EdgevoiceError(message)
 
 
 def _network(trt: Module, builder: Any, logger: Any, order: Order, record: Record) -> Any:

@@ -7,6 +7,7 @@ instead of failing. Files appear whole, by a rename, while the folder's lock is 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice.bundle import sync_folder
-from edgevoice.errors import Passing
+from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.runtime.engines.cuda import Device
 from edgevoice.runtime.engines.tensorrt.build import Built
 from edgevoice.runtime.engines.tensorrt.library import Module
@@ -31,6 +32,10 @@ BUILDER = 1
 
 PATIENCE_SECONDS = 1800.0
 POLL_SECONDS = 0.2
+
+
+class Forbidden(EdgevoiceError):
+    """This process may not build in the folder: it is read-only, as for a service, or another user's."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +137,19 @@ class Cache:
             sync_folder(self.folder)
         except OSError as error:
             new.unlink(missing_ok=True)
-            raise Passing(f"cannot keep an engine in {self.folder}: {error.strerror}") from None
+            raise self._refusal("an engine", error) from None
 
     def _read(self, name: str) -> bytes:
         try:
             return (self.folder / name).read_bytes()
         except OSError:
             return b""
+
+    def _refusal(self, what: str, error: OSError) -> EdgevoiceError:
+        message = f"cannot keep {what} in {self.folder}: {error.strerror}"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return Forbidden(f"{message}: only its owner builds there, so deploy the release again")
+        return Passing(message)
 
     @contextmanager
     def locked(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
@@ -147,7 +158,7 @@ class Cache:
             _make(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise Passing(f"cannot keep engines in {self.folder}: {error.strerror}") from None
+            raise self._refusal("engines", error) from None
         try:
             _wait(descriptor, self.folder, patience)
             for left in self.folder.glob(".*.new"):

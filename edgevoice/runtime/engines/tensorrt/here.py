@@ -49,6 +49,10 @@ class Here:
     def recorded(self) -> Record | None:
         return prepare.recorded(self.cache, self.bundle, self.machine)
 
+    def free(self) -> int:
+        """Bytes of memory that engines can have now."""
+        return prepare.free_memory(self.cuda, prepare.device())
+
     def load(self, found: Record) -> dict[str, TensorRtEngine]:
         """The engines of the stages that TensorRT runs."""
         return prepare.load_chosen(self.bundle, found.stages, self.trt, self.cuda, self.cache, self.machine)
@@ -91,32 +95,42 @@ def built(here: Here, wish: Wish, note: Note, again: bool = False, anew: bool = 
     What may pass is tried again, ever less often, and until then goes on with what there is.
     """
     found = here.recorded()
-    if found is None or anew or found.due(time.time()) or (again and found.faulty):
+    if found is None or anew or _due(here, found) or (again and found.faulty):
         note(f"engines for {here.machine.gpu} are built and timed, once; that takes minutes")
         found = _build(here, found)
     if not found.stages:
         later = found.later or f"by a deploy, or remove {here.cache.folder}"
-        raise EdgevoiceError(f"{found.passing or found.refusal} (tried again {later})")
+        raise _refusal(found, f"{found.passing or found.refusal} (tried again {later})")
     missing = found.lacking
     if missing and (wish == "tensorrt" or len(missing) == len(STAGES)):
-        raise EdgevoiceError(found.lacks)
+        raise _refusal(found, found.lacks)
     return found
+
+
+def _due(here: Here, found: Record) -> bool:
+    return bool(found.passing) and found.due(time.time(), here.free())
+
+
+def _refusal(found: Record, message: str) -> EdgevoiceError:
+    return cudas.CudaError(message, memory=True) if found.short else EdgevoiceError(message)
 
 
 def _build(here: Here, before: Record | None) -> Record:
     """The record as it is after a build, which may have failed."""
     cache, known = here.cache, (here.bundle.id, here.machine, prepare.orders(here.bundle, here.machine))
+    free = here.free()
     try:
-        prepare.in_process(here.bundle.path, cache.folder)
+        found = prepare.in_process(here.bundle.path, cache.folder)
     except EdgevoiceError as error:
         if not error.passing:
             return record.refuse(cache, *known, str(error))
-        return record.put_off(cache, before or record.empty(*known), here.machine, str(error), time.time())
-    found = here.recorded()
-    if found is None:
+        tried, lacked = before or record.empty(*known), free if error.memory else None
+        return record.put_off(cache, tried, here.machine, str(error), time.time(), lacked)
+    if not record.is_of(found, *known):
         raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
     if found.passing:
         tried = before or record.empty(*known)
         counted = msgspec.structs.replace(found, tries=tried.tries)
-        return record.put_off(cache, counted, here.machine, found.passing, time.time())
+        lacked = free if found.short else None
+        return record.put_off(cache, counted, here.machine, found.passing, time.time(), lacked)
     return found

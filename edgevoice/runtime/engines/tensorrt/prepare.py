@@ -10,7 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,7 +23,7 @@ from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
 from edgevoice.runtime import choice
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.engines import cuda as cudas
-from edgevoice.runtime.engines.cuda import Cuda
+from edgevoice.runtime.engines.cuda import Cuda, CudaError
 from edgevoice.runtime.engines.tensorrt import engine as engines
 from edgevoice.runtime.engines.tensorrt import library, record, shapes, timing
 from edgevoice.runtime.engines.tensorrt.build import Order, build
@@ -111,8 +113,9 @@ def check_memory(made: Bundle, cuda: Cuda) -> int:
         return 0
     planned = budget.of(made.manifest, target, free_memory(cuda, target))
     if not planned.fits:
-        kind = Passing if planned.total_bytes <= planned.budget_bytes else EdgevoiceError
-        raise kind(f"the voice does not fit this device: {planned.refusal()}")
+        message = f"the voice does not fit this device: {planned.refusal()}"
+        alone = planned.total_bytes <= planned.budget_bytes
+        raise CudaError(message, memory=True) if alone else EdgevoiceError(message)
     return planned.total_bytes - planned.row("runtime").bytes
 
 
@@ -160,7 +163,8 @@ def prepare(
     passing = "; ".join(c.words for row in stages.values() for c in row.candidates if c.passing)
     found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here), passing=passing)
     check_taken(made, found)
-    record.write(cache, found, here)
+    with suppress(EdgevoiceError):  # a folder that cannot be written is no reason to do without the engines
+        record.write(cache, found, here)
     return found
 
 
@@ -194,7 +198,7 @@ def _on_gpu(
     feeds: Feeds,
     reference: Sequence[Array],
 ) -> Candidate:
-    passing = False
+    passing = short = False
     try:
         data = plan(made, variant, stage, trt, cache, machine(trt, cuda.device()))
         lengths = shapes.of(made.manifest)[stage]
@@ -204,8 +208,8 @@ def _on_gpu(
     except EdgevoiceError as error:
         if error.lost:
             raise
-        fault, took, passing = str(error), None, error.passing
-    return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing)
+        fault, took, passing, short = str(error), None, error.passing, error.memory
+    return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing, short)
 
 
 def _taken(
@@ -238,23 +242,33 @@ def context_bytes(cuda: Cuda, arguments: Sequence[str] = ("-m", CONTEXT)) -> int
         return None
 
 
-def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> None:
+def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> Record:
     """`prepare` in a process of its own. Raises `EdgevoiceError` with what it says, or how it ended;
-    `Passing` where that may be gone at the next try."""
+    `Passing` where that may be gone at the next try, `CudaError` for want of the GPU's memory."""
     arguments = ("-m", NAME, str(made), str(folder), str(os.getpid()))
     try:
         answer = child.answer(*arguments, seconds=LIMIT_SECONDS, python=python)
     except child.Failed as failed:
         kind = Passing if failed.cut else EdgevoiceError
         raise kind(f"engines were not built: {failed}") from None
-    if answer.get("error"):
-        raise (Passing if answer.get("passing") else EdgevoiceError)(str(answer["error"]))
+    return said(answer)
 
 
-def main(
-    arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None
-) -> dict[str, str | bool]:
-    """The ``error``, empty if all went well, and whether it is ``passing``."""
+def said(answer: Mapping[str, Any]) -> Record:
+    """The record that `main` answers with; raises `EdgevoiceError` as `in_process`."""
+    error = str(answer.get("error", ""))
+    if error and answer.get("memory"):
+        raise CudaError(error, memory=True)
+    if error:
+        raise (Passing if answer.get("passing") else EdgevoiceError)(error)
+    try:
+        return msgspec.convert(answer.get("record"), Record)
+    except msgspec.ValidationError as fault:
+        raise EdgevoiceError(f"engines were not built: the process answered no record: {fault}") from None
+
+
+def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | None = None) -> dict[str, Any]:
+    """The ``record``; or the ``error``, whether it is ``passing``, and whether for want of ``memory``."""
     from edgevoice.runtime.windows import heard
 
     made = bundle.read(arguments[0], verify=False)
@@ -264,11 +278,11 @@ def main(
         on_cpu, windows = heard(made)
         usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
         building = True
-        prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
+        found = prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
     except EdgevoiceError as error:
         # Before that it was nothing of TensorRT's: a phonemizer that is not installed, for one.
-        return {"error": str(error), "passing": error.passing or not building}
-    return {"error": ""}
+        return {"error": str(error), "passing": error.passing or not building, "memory": error.memory}
+    return {"error": "", "record": msgspec.to_builtins(found)}
 
 
 def _usual(given: Sequence[Feeds], lengths: shapes.Lengths) -> Feeds:

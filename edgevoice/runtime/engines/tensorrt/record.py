@@ -15,6 +15,8 @@ from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine
 Kind = Literal["tensorrt", "onnxruntime"]
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 600.0, 6 * 3600.0
 """Between tries of what may have passed: each may take minutes before a program speaks."""
+ROOMIER = 1.1
+"""By how much more memory has to be free than at a try that lacked it: a board's moves all the time."""
 
 WORDS: dict[str, str] = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime on the CPU"}
 
@@ -25,7 +27,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 class Candidate(_Strict, frozen=True):
     """One way to run a stage. ``milliseconds``: the median for ``Choice.steps``; ``fault``: why it cannot,
-    ``passing`` if that may be gone at the next try."""
+    ``passing`` if that may be gone at the next try, ``short`` if it was for want of the GPU's memory."""
 
     engine: Kind
     precision: Precision
@@ -33,6 +35,7 @@ class Candidate(_Strict, frozen=True):
     milliseconds: float | None = None
     fault: str = ""
     passing: bool = False
+    short: bool = False
 
     @property
     def words(self) -> str:
@@ -71,7 +74,8 @@ class Record(_Strict, frozen=True):
     ``refusal``: why nothing could be built, and then there are no stages. ``orders``: the engine that was
     built from each file: another edgevoice, or another profile of the device, would build other ones.
     ``passing``: what stood in the way at the last try and may be gone; ``tries``: how many were in vain,
-    ``tried``: when the last was, in seconds since 1970.
+    ``tried``: when the last was, in seconds since 1970; ``free``: the device's free bytes then, if it was for
+    want of them.
     """
 
     bundle: str
@@ -84,12 +88,19 @@ class Record(_Strict, frozen=True):
     passing: str = ""
     tries: int = 0
     tried: float = 0.0
+    free: int | None = None
 
-    def due(self, now: float) -> bool:
+    def due(self, now: float, free: int) -> bool:
         """Whether to try again at ``now`` what may have passed: at the next start, then ever less often. A
-        clock that was put back makes it now."""
+        clock that was put back makes it now, and so does memory that is ``free`` again."""
         waited = now - self.tried
-        return bool(self.passing) and not 0 <= waited < self.wait_seconds
+        roomier = self.free is not None and free > self.free * ROOMIER
+        return bool(self.passing) and (roomier or not 0 <= waited < self.wait_seconds)
+
+    @property
+    def short(self) -> bool:
+        """Whether it was for want of the GPU's memory that the last try was in vain."""
+        return self.free is not None or any(c.short for row in self.stages.values() for c in row.candidates)
 
     @property
     def wait_seconds(self) -> float:
@@ -102,7 +113,8 @@ class Record(_Strict, frozen=True):
         """When it is tried again, in words; empty if only a deploy does."""
         minutes = round(self.wait_seconds / 60)
         when = f"at a start {minutes} minutes after the last try" if minutes else "at the next start"
-        return when if self.passing else ""
+        roomier = " or with more memory free" if minutes and self.short else ""
+        return when + roomier if self.passing else ""
 
     @property
     def engines(self) -> dict[StageName, str]:
@@ -156,11 +168,15 @@ def read(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, st
         found = msgspec.json.decode(raw, type=Record)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    same = (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
+    same = is_of(found, bundle_id, machine, orders)
     chosen = [orders.get(file, "") for file in found.engines.values()]
     same = same and all((cache.folder / name).is_file() for name in chosen)
     whole = set(found.stages) == set(STAGES) or (not found.stages and bool(found.refusal or found.passing))
     return found if same and whole else None
+
+
+def is_of(found: Record, bundle_id: str, machine: Machine, orders: Mapping[str, str]) -> bool:
+    return (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
 
 
 def write(cache: Cache, record: Record, machine: Machine) -> None:
@@ -177,9 +193,12 @@ def refuse(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, 
     return refused
 
 
-def put_off(cache: Cache, before: Record, machine: Machine, why: str, now: float) -> Record:
-    """The record ``before`` with one more try that was in vain; what it chose stays chosen."""
-    after = msgspec.structs.replace(before, passing=why, tries=before.tries + 1, tried=now)
+def put_off(
+    cache: Cache, before: Record, machine: Machine, why: str, now: float, free: int | None = None
+) -> Record:
+    """The record ``before`` with one more try that was in vain; what it chose stays chosen. ``free``: bytes
+    that were free, where they were too few."""
+    after = msgspec.structs.replace(before, passing=why, tries=before.tries + 1, tried=now, free=free)
     with suppress(EdgevoiceError):
         write(cache, after, machine)
     return after
