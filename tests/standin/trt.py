@@ -134,6 +134,7 @@ class INetworkDefinition:
 class Builder(_Standin):
     def __init__(self, logger: ILogger) -> None:
         super().__init__(logger.trt)  # type: ignore[attr-defined]
+        self._trt.start()
         self.logger = logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
@@ -159,6 +160,7 @@ class Builder(_Standin):
             return None
         header = {
             "version": self._trt.__version__,
+            "driver": self._trt.driver,
             "capability": list(self._trt.gpu.capability),
             "profiles": [profile.shapes for profile in config.profiles],
         }
@@ -198,13 +200,14 @@ class OnnxParser(_Standin):
 class Runtime(_Standin):
     def __init__(self, logger: ILogger) -> None:
         super().__init__(logger.trt)  # type: ignore[attr-defined]
+        self._trt.start()
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
         raw = bytes(serialized_engine)
         size = int.from_bytes(raw[8:16], "little")
         try:
             header = json.loads(raw[16 : 16 + size])
-            same = header["version"] == self._trt.__version__
+            same = header["version"] == self._trt.__version__ and header["driver"] == self._trt.driver
             if raw[:8] != MAGIC or not same or header["capability"] != list(self._trt.gpu.capability):
                 raise ValueError("made elsewhere")
             return ICudaEngine(self._trt, header["profiles"], raw[16 + size :])
@@ -328,8 +331,8 @@ class IExecutionContext(_Standin):
 
 
 class Tensorrt:
-    """The module. ``build_fault``, ``run_fault``: what the next builds or runs fail with; a
-    build that "dies" takes its process with it."""
+    """The module. ``start_fault``, ``build_fault``, ``run_fault``: what the next start, builds or runs fail
+    with; a build that "dies" takes its process with it. ``driver``: plans of another do not load."""
 
     __name__ = "tensorrt"
     Builder, OnnxParser, Runtime = Builder, OnnxParser, Runtime
@@ -343,6 +346,7 @@ class Tensorrt:
         flag = 0 if version.startswith("11.") else 1
         self.NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=flag)
         self.builds, self.build_fault, self.run_fault = 0, "", ""
+        self.start_fault, self.driver = "", "560"
         self.timing_caches: list[bytes] = []
         self._loggers: list[Any] = []
         module = self
@@ -355,6 +359,12 @@ class Tensorrt:
                 assert len(module._loggers) == 1, "TensorRT ignores a second logger"
 
         self.ILogger = Logger
+
+    def start(self) -> None:
+        """What a builder and a runtime do first; where that fails, their binding raises what it raises."""
+        if self.start_fault:
+            self.say(Severity.INTERNAL_ERROR, self.start_fault)
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
     @staticmethod
     def nptype(trt_type: Any) -> Any:

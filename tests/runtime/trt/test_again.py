@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from serve.conftest import named
 from standin.gpu import Gpu
+from standin.trt import Runtime, Severity
 
 from edgevoice import Voice, bundle
 from edgevoice.errors import EdgevoiceError, Passing
@@ -165,6 +166,65 @@ def test_an_engine_cut_short_is_built_again_where_builds_happen(
     assert plan.read_bytes() == whole
     assert builds == [3, 1]
     assert library.load().builds == sum(builds)
+
+
+def test_engines_that_another_driver_no_longer_loads_are_built_again_once(
+    gpu_bundle: Path, card: Gpu, builds: list[int]
+) -> None:
+    Voice.load(gpu_bundle, 1)
+    library.load().driver = "580"
+    for _ in range(2):
+        spoken = Voice.load(gpu_bundle, 1)
+        assert (spoken.remark, "TensorRT" in spoken.engines) == ("", True)
+    assert builds == [3, 3]
+
+
+def test_engines_that_never_load_are_not_built_at_every_start(
+    gpu_bundle: Path, card: Gpu, builds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(library.load()), "Runtime", Unable)
+    for _ in range(3):
+        assert "Version tag does not match" in Voice.load(gpu_bundle, 1).remark
+    assert builds == [3]
+
+
+class Unable(Runtime):
+    """A runtime that loads nothing."""
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> None:
+        self._trt.say(Severity.ERROR, "Version tag does not match")
+
+
+@pytest.mark.parametrize(
+    ("fault", "no_room"),
+    [
+        ("CUDA initialization failure with error 2. Please check your CUDA installation", True),
+        ("CUDA initialization failure with error 35. Please check your CUDA installation", False),
+    ],
+)
+def test_a_tensorrt_that_does_not_start_is_one_line(
+    fault: str, no_room: bool, gpu_bundle: Path, card: Gpu, builds: list[int]
+) -> None:
+    library.load().start_fault = fault
+    spoken = Voice.load(gpu_bundle, 1)
+    assert fault in spoken.remark
+    assert spoken.no_room == no_room
+    library.load().start_fault = ""
+    Voice.load(gpu_bundle, 1)
+    library.load().start_fault = fault
+    if no_room:
+        assert "does not start" in Voice.load(gpu_bundle, 1).remark  # with the engines on disk
+
+
+@pytest.mark.parametrize(("requested", "passing"), [(prepare.WORKSPACE_BYTES + 1, False), (4096, True)])
+def test_more_than_the_workspace_is_refused_for_good(
+    requested: int, passing: bool, gpu_bundle: Path, card: Gpu
+) -> None:
+    library.load().build_fault = f"Error Code 2: OutOfMemory (Requested size was {requested} bytes.)"
+    assert Voice.load(gpu_bundle, 1).no_room == passing
+    found = here.find(bundle.read(gpu_bundle), "").recorded()
+    assert found is not None
+    assert bool(found.passing) == passing
 
 
 def test_engines_that_are_not_trusted_are_not_loaded_and_that_is_said(

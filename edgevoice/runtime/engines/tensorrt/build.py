@@ -69,7 +69,7 @@ def build(trt: Module, order: Order, timing_cache: bytes = b"") -> Built:
     """
     logger = library.logger(trt)
     with library.recorded(order.detailed) as record:
-        builder = _made(trt.Builder(logger), "a builder", order, record)
+        builder = _made(library.made(trt.Builder, logger), "a builder", order, record)
         network = _network(trt, builder, logger, order, record)
         config = _config(trt, builder, order, record)
         _add_profiles(builder, config, network, order, record)
@@ -87,7 +87,9 @@ def _made(value: Any, what: str, order: Order, record: Record) -> Any:
 
 def _refusal(does: str, order: Order, record: Record, reason: str = "") -> EdgevoiceError:
     message = f"TensorRT {does} {order.onnx}: {reason or record.reason()}"
-    return CudaError(message, memory=True) if record.no_memory else EdgevoiceError(message)
+    # What needs more than the workspace that it was allowed never builds, however much is free.
+    short = record.no_memory and record.requested <= order.workspace_bytes
+    return CudaError(message, memory=True) if short else EdgevoiceError(message)
 
 
 def _network(trt: Module, builder: Any, logger: Any, order: Order, record: Record) -> Any:

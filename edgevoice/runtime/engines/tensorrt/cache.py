@@ -123,6 +123,13 @@ class Cache:
                 self.write(timings, built.timing_cache)
             return built.plan, True
 
+    def drop(self, wanted: Signature) -> None:
+        """Remove the plan with this signature. Raises `EdgevoiceError` where that cannot be."""
+        try:
+            (self.folder / wanted.file).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refusal("engines", error) from None
+
     def write(self, name: str, data: bytes) -> None:
         """Put a file there, whole or not at all."""
         new = self.folder / f".{name}.{os.getpid()}.new"

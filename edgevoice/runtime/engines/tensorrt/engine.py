@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgevoice.errors import EdgevoiceError
+from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.runtime.engines import Array
 from edgevoice.runtime.engines.cuda import Cuda, CudaError
 from edgevoice.runtime.engines.tensorrt import library
@@ -18,6 +18,14 @@ from edgevoice.runtime.engines.tensorrt.memory import Shared, aligned
 from edgevoice.runtime.engines.tensorrt.shapes import Lengths
 
 Float = npt.NDArray[np.float32]
+
+
+class Stale(Passing):
+    """A whole plan that no longer loads, as after a change of driver; built anew it may. ``stage``: whose."""
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def load(trt: Module, cuda: Cuda, plans: Mapping[str, Plan]) -> dict[str, Tensor
     """
     shared = Shared(cuda)
     try:
-        runtime = trt.Runtime(library.logger(trt))
+        runtime = _runtime(trt)
         engines = {stage: TensorRtEngine(trt, runtime, stage, plan, shared) for stage, plan in plans.items()}
         arena = max(engine.arena_bytes for engine in engines.values())
         shared.reserve(arena, max(engine.block_bytes for engine in engines.values()))
@@ -69,6 +77,14 @@ def load(trt: Module, cuda: Cuda, plans: Mapping[str, Plan]) -> dict[str, Tensor
         shared.close()
         raise
     return engines
+
+
+def _runtime(trt: Module) -> Any:
+    with library.recorded() as record:
+        runtime = library.made(trt.Runtime, library.logger(trt))
+        if runtime is None:
+            raise _refusal("does not start", record)
+    return runtime
 
 
 class TensorRtEngine:
@@ -83,7 +99,8 @@ class TensorRtEngine:
         with library.recorded() as record:
             self._trt_engine = runtime.deserialize_cuda_engine(plan.data)
             if self._trt_engine is None:
-                raise _refusal(f"does not load the {stage}'s engine", record)
+                refusal = _refusal(f"does not load the {stage}'s engine", record)
+                raise refusal if refusal.memory else Stale(str(refusal), stage)
         self.arena_bytes = int(self._trt_engine.device_memory_size_v2)
         self.weights_bytes = len(plan.data)
         self._free = self._lane(len(plan.lengths.profiles) - 1)

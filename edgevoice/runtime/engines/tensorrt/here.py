@@ -20,7 +20,7 @@ from edgevoice.runtime.engines import cuda as cudas
 from edgevoice.runtime.engines.cuda import Cuda
 from edgevoice.runtime.engines.tensorrt import library, prepare, record
 from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, machine
-from edgevoice.runtime.engines.tensorrt.engine import TensorRtEngine
+from edgevoice.runtime.engines.tensorrt.engine import Stale, TensorRtEngine
 from edgevoice.runtime.engines.tensorrt.library import Module
 from edgevoice.runtime.engines.tensorrt.record import Record
 
@@ -80,7 +80,7 @@ def loaded(here: Here, wish: Wish, note: Note) -> tuple[Record, dict[str, Tensor
     found = built(here, wish, note)
     try:
         return found, here.load(found)
-    except prepare.Damaged:
+    except (prepare.Damaged, Stale):
         if found.passing:
             raise  # it was built in vain, and is again when that is due
         found = built(here, wish, note, anew=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,10 @@ OLDEST, NEWEST_MAJOR = (10, 3), 11
 KEPT_LINES = 20_000
 """Of a log: one engine's layers are some thousand lines."""
 
-NO_MEMORY = re.compile(r"out ?of ?memory|memory ?allocation", re.IGNORECASE)
+NO_MEMORY = re.compile(
+    r"out ?of ?memory|memory ?allocation|initialization failure with error 2\b", re.IGNORECASE
+)
+REQUESTED = re.compile(r"Requested size was (\d+) bytes")
 HARMLESS = ("cudaError 35", "CUDA driver version is insufficient")
 """What a build without a driver logs beside the fault itself."""
 
@@ -72,11 +75,26 @@ class Record:
         text = "".join(text for severity, text in self.lines if "ERROR" in severity)
         return bool(NO_MEMORY.search(text))
 
+    @property
+    def requested(self) -> int:
+        """Bytes of the largest piece of memory that was refused; 0 where the log names none."""
+        return max((int(size) for _, text in self.lines for size in REQUESTED.findall(text)), default=0)
+
     def reason(self, otherwise: str = "it gives no reason") -> str:
         """Its first error, in one line."""
         errors = [text for severity, text in self.lines if "ERROR" in severity]
         own = [text for text in errors if not any(known in text for known in HARMLESS)]
         return shorten(own[0]) if own else shorten(errors[0]) if errors else otherwise
+
+
+def made(factory: Callable[..., Any], *arguments: Any) -> Any:
+    """What TensorRT makes; None where it makes nothing, which its binding raises for its own classes."""
+    try:
+        return factory(*arguments)
+    except TypeError as error:
+        if "nullptr" not in str(error):
+            raise
+        return None
 
 
 class _Log:

@@ -90,12 +90,21 @@ def recorded(cache: Cache, made: Bundle, here: Machine) -> Record | None:
     return record.read(cache, made.id, here, orders(made, here))
 
 
-def plan(made: Bundle, variant: Variant, stage: StageName, trt: Module, cache: Cache, here: Machine) -> bytes:
-    """The engine of this file, from the cache or built now."""
+def engine(
+    made: Bundle, variant: Variant, stage: StageName, trt: Module, cuda: Cuda, cache: Cache, here: Machine
+) -> engines.TensorRtEngine:
+    """The engine of this file: from the cache, or built now where it is not there or no longer loads."""
     wanted = signature(made, variant, stage, here)
     path = made.file(variant.file)
     order = Order(path, wanted.lengths.profiles, wanted.workspace_bytes, wanted.aux_streams)
-    return cache.get(wanted, lambda timings: build(trt, order, timings))[0]
+    data, is_new = cache.get(wanted, lambda timings: build(trt, order, timings))
+    try:
+        return engines.load(trt, cuda, {stage: engines.Plan(data, wanted.lengths)})[stage]
+    except engines.Stale as error:
+        cache.drop(wanted)
+        if is_new:
+            raise EdgevoiceError(str(error)) from None
+        return engine(made, variant, stage, trt, cuda, cache, here)
 
 
 def free_memory(cuda: Cuda, target: Target | None) -> int:
@@ -172,8 +181,10 @@ def load_chosen(
     made: Bundle, found: Mapping[StageName, Choice], trt: Module, cuda: Cuda, cache: Cache, here: Machine
 ) -> dict[str, engines.TensorRtEngine]:
     """The engines of the stages that TensorRT runs, with their shared memory. Raises `Damaged` where one of
-    them is not on disk as it was built; nothing is built here."""
+    them is not on disk as it was built, `Stale` where one no longer loads, which is removed; nothing is built
+    here."""
     plans: dict[str, engines.Plan] = {}
+    signatures: dict[str, Signature] = {}
     for stage, row in found.items():
         if row.engine == "tensorrt":
             variant = next(v for v in made.manifest.stages[stage].variants if v.file == row.file)
@@ -184,8 +195,13 @@ def load_chosen(
                     f"the engine {cache.folder / wanted.file} was cut, changed, or may be another user's: "
                     f"remove {cache.folder}, which only its owner should be able to write to"
                 )
-            plans[stage] = engines.Plan(data, wanted.lengths)
-    return engines.load(trt, cuda, plans) if plans else {}
+            plans[stage], signatures[stage] = engines.Plan(data, wanted.lengths), wanted
+    try:
+        return engines.load(trt, cuda, plans) if plans else {}
+    except engines.Stale as error:
+        with suppress(EdgevoiceError):
+            cache.drop(signatures[error.stage])
+        raise
 
 
 def _on_gpu(
@@ -200,11 +216,9 @@ def _on_gpu(
 ) -> Candidate:
     passing = short = False
     try:
-        data = plan(made, variant, stage, trt, cache, machine(trt, cuda.device()))
-        lengths = shapes.of(made.manifest)[stage]
-        engine = engines.load(trt, cuda, {stage: engines.Plan(data, lengths)})[stage]
-        fault = timing.differs(engine.run(feeds), reference)
-        took = None if fault else timing.median(engine, feeds)
+        ready = engine(made, variant, stage, trt, cuda, cache, machine(trt, cuda.device()))
+        fault = timing.differs(ready.run(feeds), reference)
+        took = None if fault else timing.median(ready, feeds)
     except EdgevoiceError as error:
         if error.lost:
             raise
