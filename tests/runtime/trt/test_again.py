@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,15 @@ from standin.trt import Runtime, Severity
 
 from edgevoice import Voice, bundle
 from edgevoice.errors import EdgevoiceError, Passing
+from edgevoice.runtime.engines import Engine
+from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.select import ready
-from edgevoice.runtime.engines.tensorrt import cache, here, library, prepare
+from edgevoice.runtime.engines.tensorrt import cache, here, library, prepare, timing
 from edgevoice.runtime.engines.tensorrt.record import LONGEST_WAIT_SECONDS, Record
 from edgevoice.serve import releases
+
+LIMIT_SECONDS = 240.0
+"""For what takes a moment where the machine has nothing else to do."""
 
 
 @pytest.fixture
@@ -166,6 +174,71 @@ def test_an_engine_cut_short_is_built_again_where_builds_happen(
     assert plan.read_bytes() == whole
     assert builds == [3, 1]
     assert library.load().builds == sum(builds)
+
+
+def test_who_waits_for_another_s_build_takes_its_record(
+    gpu_bundle: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timing_now, go_on = threading.Event(), threading.Event()
+    place = here.find(bundle.read(gpu_bundle), "")
+    found: list[Record] = []
+
+    def median(engine: Engine, _: object) -> float:
+        timing_now.set()
+        assert go_on.wait(LIMIT_SECONDS)
+        timed.append(engine)
+        return float(isinstance(engine, OnnxEngine))
+
+    timed: list[Engine] = []
+    waits: list[str] = []
+    held = cache.Cache.locked
+
+    def locked(self: cache.Cache, patience: float = LIMIT_SECONDS, name: str = cache.FILES) -> Any:
+        waits.append(name)
+        return held(self, patience, name)
+
+    monkeypatch.setattr(timing, "median", median)
+    monkeypatch.setattr(cache.Cache, "locked", locked)
+
+    def make() -> None:
+        found.append(prepare.in_process(gpu_bundle, place.cache.folder))
+
+    one, two = threading.Thread(target=make), threading.Thread(target=make)
+    one.start()
+    assert timing_now.wait(LIMIT_SECONDS)
+    two.start()
+    deadline = time.monotonic() + LIMIT_SECONDS / 2
+    while waits.count(cache.DEVICE) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    go_on.set()
+    for thread in (one, two):
+        thread.join(LIMIT_SECONDS)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert len(timed) == 6  # three stages, each by both engines, once
+    assert library.load().builds == 3
+
+
+def test_one_start_waits_once_for_a_lock_that_is_held(
+    gpu_bundle: Path, tmp_path: Path, card: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patiences: list[float] = []
+    held = cache.Cache.locked
+
+    def locked(self: cache.Cache, patience: float = 0.1, name: str = cache.FILES) -> Any:
+        patiences.append(patience)
+        return held(self, patience, name)
+
+    monkeypatch.setattr(cache.Cache, "locked", locked)
+    engines(tmp_path).mkdir(parents=True)
+    with (
+        open(engines(tmp_path) / cache.DEVICE, "w") as other,
+        open(engines(tmp_path) / cache.FILES, "w") as files,
+    ):
+        fcntl.flock(other, fcntl.LOCK_EX)
+        fcntl.flock(files, fcntl.LOCK_EX)
+        assert "another process builds engines" in Voice.load(gpu_bundle, 1).remark
+    assert patiences == [0.1, 0.0]
 
 
 def test_engines_that_another_driver_no_longer_loads_are_built_again_once(

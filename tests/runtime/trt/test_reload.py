@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from runtime.trt.test_say import ROOT, SITE
 from serve.conftest import named
-from serve.running import content, reason, running, until
+from serve.running import Running, content, reason, running, until
 from standin.gpu import Gpu
 
 from edgevoice import Voice, bundle
@@ -22,7 +22,7 @@ from edgevoice.runtime.engines import room
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.tensorrt import prepare, timing
 from edgevoice.serve import client, releases
-from edgevoice.serve.protocol import Words
+from edgevoice.serve.protocol import Status, Words
 from targets import load, memory
 
 MEBI = 1 << 20
@@ -30,13 +30,28 @@ ONE_VOICE = 5 * MEBI
 """Its arena is 3 MiB: there is none for two."""
 
 
+LOSING = {"fast": True, "integrated": False, "lost_after": 40}
+"""A build runs fewer engines, and the text that follows more."""
+LONG = "Good morning. " * 20
+
+
+def on(gpu: dict[str, object]) -> dict[str, str]:
+    """The environment of a service on the stand-in."""
+    paths = [str(ROOT), str(SITE), str(ROOT / "tests")]
+    return {"PYTHONPATH": os.pathsep.join(paths), "STANDIN_GPU": json.dumps(gpu)}
+
+
+def anew(service: Running, before: Status) -> Status:
+    after = until(lambda: now if (now := service.status()).instance != before.instance else None)
+    assert (after.pid, after.remark) == (before.pid, "")
+    assert "begins anew" in service.log.read_text()
+    return after
+
+
 def test_a_service_begins_anew_and_stays_on_the_gpu(gpu_bundle: Path, tmp_path: Path) -> None:
     one, two = (named(gpu_bundle, tmp_path / name) for name in ("one", "two"))
     root = tmp_path / "device"
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE), str(ROOT / "tests")]),
-        "STANDIN_GPU": json.dumps({"fast": True, "integrated": False, "total": ONE_VOICE}),
-    }
+    environment = on({"fast": True, "integrated": False, "total": ONE_VOICE})
     deploy(one, root, self_test=content)
     with running(root, "--threads", 1, environment=environment) as service:
         deploy(two, root, self_test=content)
@@ -50,31 +65,39 @@ def test_a_service_begins_anew_and_stays_on_the_gpu(gpu_bundle: Path, tmp_path: 
         assert b"".join(speech)
 
 
-@pytest.mark.parametrize("wish", ["", "tensorrt"])
-def test_a_gpu_that_is_lost_is_told_and_comes_back(wish: Wish, gpu_bundle: Path, tmp_path: Path) -> None:
-    root = tmp_path / "device"
-    deploy(named(gpu_bundle, tmp_path / "one"), root, self_test=content)
-    gpu = {"fast": True, "integrated": False, "lost_after": 40}  # a build runs fewer engines
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE), str(ROOT / "tests")]),
-        "STANDIN_GPU": json.dumps(gpu),
-    }
-    required = ["--require", wish] if wish else []
-    with running(root, "--threads", 1, *required, environment=environment) as service:
+@pytest.fixture
+def root(gpu_bundle: Path, tmp_path: Path) -> Path:
+    deploy(named(gpu_bundle, tmp_path / "one"), tmp_path / "device", self_test=content)
+    return tmp_path / "device"
+
+
+def test_a_gpu_that_is_lost_is_told_and_comes_back(root: Path) -> None:
+    with running(root, "--threads", 1, environment=on(LOSING)) as service:
         before = service.status()
         assert before.remark == ""
-        if wish:
-            assert "the GPU failed" in reason(lambda: service.say("Good morning. " * 20))
-        else:
-            assert service.say("Good morning. " * 20)
-            now = service.status()
-            assert (now.instance, "the GPU failed" in now.remark) == (before.instance, True)
-            assert "CPU" in client.speak(service.socket, Words("Good.")).header.stand_in
-            assert "speaks on the CPU here" in service.log.read_text()
-            client.reload(service.socket)
-        after = until(lambda: now if (now := service.status()).instance != before.instance else None)
-        assert (after.pid, after.remark) == (before.pid, "")
-        assert "begins anew" in service.log.read_text()
+        assert service.say(LONG)
+        now = service.status()
+        assert (now.instance, "the GPU failed" in now.remark) == (before.instance, True)
+        assert "CPU" in client.speak(service.socket, Words("Good.")).header.stand_in
+        assert "speaks on the CPU here" in service.log.read_text()
+        client.reload(service.socket)
+        anew(service, before)
+
+
+def test_a_service_that_was_steady_takes_up_a_lost_gpu_by_itself(root: Path) -> None:
+    steady = "from edgevoice.serve import service\nservice.STEADY_SECONDS = 0.0\n"
+    with running(root, "--threads", 1, before=steady, environment=on(LOSING)) as service:
+        before = service.status()
+        assert service.say(LONG)
+        anew(service, before)
+
+
+def test_where_the_gpu_is_required_a_lost_one_is_taken_up_at_once(root: Path) -> None:
+    required = ["--require", "tensorrt"]
+    with running(root, "--threads", 1, *required, environment=on(LOSING)) as service:
+        before = service.status()
+        assert "the GPU failed" in reason(lambda: service.say(LONG))
+        anew(service, before)
 
 
 @pytest.mark.parametrize("wish", ["", "tensorrt"])

@@ -33,6 +33,10 @@ BUILDER = 1
 PATIENCE_SECONDS = 1800.0
 POLL_SECONDS = 0.2
 
+FILES, DEVICE = ".lock", ".prepare"
+"""Locks: of the folder's files, for a moment or one build; of the device, while engines are built and timed.
+Who holds the second takes the first inside it."""
+
 
 class Forbidden(EdgevoiceError):
     """This process may not build in the folder: it is read-only, as for a service, or another user's."""
@@ -159,16 +163,16 @@ class Cache:
         return Passing(message)
 
     @contextmanager
-    def locked(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-        """Hold the folder alone, and clear what a killed writer has left."""
+    def locked(self, patience: float = PATIENCE_SECONDS, name: str = FILES) -> Iterator[None]:
+        """Hold the folder's lock ``name`` alone; who holds its files clears what a killed writer has left."""
         try:
             _make(self.folder)
-            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise self._refusal("engines", error) from None
         try:
             _wait(descriptor, self.folder, patience)
-            for left in self.folder.glob(".*.new"):
+            for left in self.folder.glob(".*.new") if name == FILES else ():
                 left.unlink(missing_ok=True)
             yield
         finally:

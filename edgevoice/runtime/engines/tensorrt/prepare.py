@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from edgevoice.runtime.engines.cuda import Cuda, CudaError
 from edgevoice.runtime.engines.tensorrt import engine as engines
 from edgevoice.runtime.engines.tensorrt import library, record, shapes, timing
 from edgevoice.runtime.engines.tensorrt.build import Order, build
-from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature, machine
+from edgevoice.runtime.engines.tensorrt.cache import DEVICE, Cache, Forbidden, Machine, Signature, machine
 from edgevoice.runtime.engines.tensorrt.library import Module
 from edgevoice.runtime.engines.tensorrt.record import Candidate, Choice, Memory, Record
 from edgevoice.runtime.engines.tensorrt.timing import Feeds
@@ -292,11 +292,27 @@ def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | Non
         on_cpu, windows = heard(made)
         usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
         building = True
-        found = prepare(made, Cache(Path(arguments[1])), trt, cuda, usual, on_cpu)
+        found = _alone(
+            made,
+            Cache(Path(arguments[1])),
+            machine(trt, cuda.device()),
+            lambda cache: prepare(made, cache, trt, cuda, usual, on_cpu),
+        )
     except EdgevoiceError as error:
         # Before that it was nothing of TensorRT's: a phonemizer that is not installed, for one.
         return {"error": str(error), "passing": error.passing or not building, "memory": error.memory}
     return {"error": "", "record": msgspec.to_builtins(found)}
+
+
+def _alone(made: Bundle, cache: Cache, here: Machine, work: Callable[[Cache], Record]) -> Record:
+    """``work``'s record, or that of another process which did the same while this one waited for it: where
+    others build meanwhile, stages are timed as slower than they are."""
+    before = recorded(cache, made, here)
+    with ExitStack() as held:
+        with suppress(Forbidden):  # in a folder that cannot be written nobody builds
+            held.enter_context(cache.locked(name=DEVICE))
+        now = recorded(cache, made, here)
+        return now if now and now != before and not now.passing else work(cache)
 
 
 def _usual(given: Sequence[Feeds], lengths: shapes.Lengths) -> Feeds:

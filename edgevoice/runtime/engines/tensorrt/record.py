@@ -10,7 +10,7 @@ import msgspec
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, Precision, StageName
-from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine
+from edgevoice.runtime.engines.tensorrt.cache import PATIENCE_SECONDS, Cache, Machine
 
 Kind = Literal["tensorrt", "onnxruntime"]
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 600.0, 6 * 3600.0
@@ -179,9 +179,9 @@ def is_of(found: Record, bundle_id: str, machine: Machine, orders: Mapping[str, 
     return (found.bundle, found.machine, found.orders) == (bundle_id, _facts(machine), orders)
 
 
-def write(cache: Cache, record: Record, machine: Machine) -> None:
+def write(cache: Cache, record: Record, machine: Machine, patience: float = PATIENCE_SECONDS) -> None:
     raw = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    with cache.locked():
+    with cache.locked(patience):
         cache.write(_name(record.bundle, machine), raw + b"\n")
 
 
@@ -189,7 +189,7 @@ def refuse(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, 
     """Remember what failed, so that not every start tries it for minutes; where that cannot be, they do."""
     refused = Record(bundle_id, _facts(machine), {}, refusal=why, orders=dict(orders))
     with suppress(EdgevoiceError):
-        write(cache, refused, machine)
+        write(cache, refused, machine, patience=0.0)
     return refused
 
 
@@ -200,7 +200,7 @@ def put_off(
     that were free, where they were too few."""
     after = msgspec.structs.replace(before, passing=why, tries=before.tries + 1, tried=now, free=free)
     with suppress(EdgevoiceError):
-        write(cache, after, machine)
+        write(cache, after, machine, patience=0.0)
     return after
 
 
