@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from runtime.trt.conftest import read_here
 from standin.cudart import Cudart
 from standin.gpu import Gpu
-from standin.trt import Tensorrt
+from standin.trt import Builder, Tensorrt
 from standin.voice import Float, speak
 
 from edgevoice import budget, bundle
@@ -31,10 +32,10 @@ from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.engines.select import Guarded, Selected, Spare
 from edgevoice.runtime.engines.tensorrt import here, prepare, record, timing
 from edgevoice.runtime.engines.tensorrt.cache import Cache, machine
-from edgevoice.runtime.engines.tensorrt.prepare import context_bytes
-from edgevoice.runtime.engines.tensorrt.record import Candidate
+from edgevoice.runtime.engines.tensorrt.record import Candidate, Reading
 from edgevoice.runtime.synthesis import Stages
 from targets import load
+from targets.child import Failed
 
 
 class Device:
@@ -52,7 +53,7 @@ class Device:
 
     def load(self, found: record.Record) -> dict[str, Any]:
         here = machine(self.trt, self.cuda.device())
-        return prepare.load_chosen(self.made, found.stages, self.trt, self.cuda, self.cache, here)
+        return prepare.load_chosen(self.made, found.engines, self.trt, self.cuda, self.cache, here)
 
 
 def windows(made: Bundle, on_cpu: Mapping[Any, Engine]) -> dict[Any, Mapping[str, Array]]:
@@ -72,8 +73,9 @@ def windows(made: Bundle, on_cpu: Mapping[Any, Engine]) -> dict[Any, Mapping[str
 
 @pytest.fixture
 def device(tiny_bundle: Path, tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> Device:
-    monkeypatch.setattr(prepare, "context_bytes", lambda _: 7)  # another process has no part in this GPU
-    return Device(tiny_bundle, tmp_path / "engines", gpu)
+    device = Device(tiny_bundle, tmp_path / "engines", gpu)
+    read_here(monkeypatch, device.trt, device.cuda)
+    return device
 
 
 def fast_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +224,7 @@ def test_a_stage_without_a_file_for_tensorrt_runs_by_onnx_runtime(
     fast_gpu(monkeypatch)
     monkeypatch.setattr(prepare, "device", lambda: load("orin_nano_8gb"))
     device = Device(path.path, tmp_path / "engines", gpu)
+    read_here(monkeypatch, device.trt, device.cuda)
     found = device.prepare()
     assert [found.stages[stage].engine for stage in STAGES] == ["onnxruntime", "tensorrt", "tensorrt"]
     assert found.lacking == ["encoder: TensorRT reads none of its files"]
@@ -231,11 +234,30 @@ def test_a_stage_without_a_file_for_tensorrt_runs_by_onnx_runtime(
         here.find(device.made, "tensorrt")
 
 
-def test_the_context_is_what_another_process_finds_less(device: Device) -> None:
-    free = device.cuda.memory()[0]
-    assert context_bytes(device.cuda, ("-c", f"print({free} - 300)")) == 300
-    assert context_bytes(device.cuda, ("-c", f"print({free} + 300)")) == 0
-    assert context_bytes(device.cuda, ("-c", "raise SystemExit('no device')")) is None
+def test_what_a_builder_leaves_is_not_the_engines(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_gpu(monkeypatch)
+    build = Builder.build_serialized_network
+
+    def leaving(self: Builder, network: Any, config: Any) -> Any:
+        device.gpu.allocate(20 << 20, on_device=True)
+        return build(self, network, config)
+
+    monkeypatch.setattr(Builder, "build_serialized_network", leaving)
+    memory = device.prepare().memory
+    assert memory is not None
+    assert memory.arena <= memory.taken < 10 << 20
+    assert memory.context == 7
+
+
+def test_what_could_not_be_read_is_unknown(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_gpu(monkeypatch)
+
+    def fail(*_: object) -> Reading:
+        raise Failed("no device")
+
+    monkeypatch.setattr(prepare, "in_reader", fail)
+    found = device.prepare()
+    assert (found.memory, len(found.engines)) == (None, 3)
 
 
 def test_files_that_are_built() -> None:

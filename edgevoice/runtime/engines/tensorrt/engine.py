@@ -145,6 +145,11 @@ class TensorRtEngine:
                 raise CudaError(message, error.memory, error.lost) from None
             return [self._read(slot, shape) for slot, shape in lane.outputs]
 
+    def try_out(self) -> None:
+        """Run once at the longest: what a stage loads lazily is loaded then."""
+        longest = self._lengths.most
+        self.run({slot.name: np.zeros(slot.at(longest), slot.dtype) for slot in self._inputs})
+
     def _lane(self, profile: int) -> _Lane:
         strategy = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
         with library.recorded() as record:

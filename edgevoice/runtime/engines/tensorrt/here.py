@@ -55,7 +55,7 @@ class Here:
 
     def load(self, found: Record) -> dict[str, TensorRtEngine]:
         """The engines of the stages that TensorRT runs."""
-        return prepare.load_chosen(self.bundle, found.stages, self.trt, self.cuda, self.cache, self.machine)
+        return prepare.load_chosen(self.bundle, found.engines, self.trt, self.cuda, self.cache, self.machine)
 
 
 def find(bundle: Bundle, wish: Wish) -> Here:

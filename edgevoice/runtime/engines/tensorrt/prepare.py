@@ -29,7 +29,7 @@ from edgevoice.runtime.engines.tensorrt import library, record, shapes, timing
 from edgevoice.runtime.engines.tensorrt.build import Order, build
 from edgevoice.runtime.engines.tensorrt.cache import DEVICE, Cache, Forbidden, Machine, Signature, machine
 from edgevoice.runtime.engines.tensorrt.library import Module
-from edgevoice.runtime.engines.tensorrt.record import Candidate, Choice, Memory, Record
+from edgevoice.runtime.engines.tensorrt.record import Candidate, Choice, Memory, Reading, Record
 from edgevoice.runtime.engines.tensorrt.timing import Feeds
 from targets import Target, child, host, load, memory
 from targets.errors import TargetError
@@ -155,7 +155,6 @@ def prepare(
     """
     here = machine(trt, cuda.device())
     planned = check_memory(made, cuda)
-    free = cuda.memory()[0]
     stages: dict[StageName, Choice] = {}
     for stage in STAGES:
         spoken = made.variant(stage)
@@ -168,9 +167,9 @@ def prepare(
         rows.append(Candidate("onnxruntime", spoken.precision, spoken.file, took))
         stages[stage] = record.choose(rows, timing.steps(windows[stage]))
     facts = {name: str(value) for name, value in msgspec.to_builtins(here).items()}
-    taken = _taken(made, stages, trt, cuda, cache, here, free)
     passing = "; ".join(c.words for row in stages.values() for c in row.candidates if c.passing)
-    found = Record(made.id, facts, stages, taken, planned, orders=orders(made, here), passing=passing)
+    found = Record(made.id, facts, stages, None, planned, orders=orders(made, here), passing=passing)
+    found = msgspec.structs.replace(found, memory=_taken(made, cache, cuda, found.engines))
     check_taken(made, found)
     with suppress(EdgevoiceError):  # a folder that cannot be written is no reason to do without the engines
         record.write(cache, found, here)
@@ -178,24 +177,25 @@ def prepare(
 
 
 def load_chosen(
-    made: Bundle, found: Mapping[StageName, Choice], trt: Module, cuda: Cuda, cache: Cache, here: Machine
+    made: Bundle, files: Mapping[StageName, str], trt: Module, cuda: Cuda, cache: Cache, here: Machine
 ) -> dict[str, engines.TensorRtEngine]:
-    """The engines of the stages that TensorRT runs, with their shared memory. Raises `Damaged` where one of
-    them is not on disk as it was built, `Stale` where one no longer loads, which is removed; nothing is built
-    here."""
+    """The engines of the files that TensorRT runs, by stage, with their shared memory; nothing is built here.
+
+    Raises `Damaged` where one of them is not on disk as it was built, `Stale` where one no longer loads; that
+    one is removed.
+    """
     plans: dict[str, engines.Plan] = {}
     signatures: dict[str, Signature] = {}
-    for stage, row in found.items():
-        if row.engine == "tensorrt":
-            variant = next(v for v in made.manifest.stages[stage].variants if v.file == row.file)
-            wanted = signature(made, variant, stage, here)
-            data = cache.find(wanted)
-            if data is None:
-                raise Damaged(
-                    f"the engine {cache.folder / wanted.file} was cut, changed, or may be another user's: "
-                    f"remove {cache.folder}, which only its owner should be able to write to"
-                )
-            plans[stage], signatures[stage] = engines.Plan(data, wanted.lengths), wanted
+    for stage, file in files.items():
+        variant = next(v for v in made.manifest.stages[stage].variants if v.file == file)
+        wanted = signature(made, variant, stage, here)
+        data = cache.find(wanted)
+        if data is None:
+            raise Damaged(
+                f"the engine {cache.folder / wanted.file} was cut, changed, or may be another user's: "
+                f"remove {cache.folder}, which only its owner should be able to write to"
+            )
+        plans[stage], signatures[stage] = engines.Plan(data, wanted.lengths), wanted
     try:
         return engines.load(trt, cuda, plans) if plans else {}
     except engines.Stale as error:
@@ -226,34 +226,28 @@ def _on_gpu(
     return Candidate("tensorrt", variant.precision, variant.file, took, fault, passing, short)
 
 
-def _taken(
-    made: Bundle,
-    stages: Mapping[StageName, Choice],
-    trt: Module,
-    cuda: Cuda,
-    cache: Cache,
-    here: Machine,
-    free: int,
-) -> Memory | None:
-    loaded = load_chosen(made, stages, trt, cuda, cache, here)
-    if not loaded:
+def _taken(made: Bundle, cache: Cache, cuda: Cuda, files: Mapping[StageName, str]) -> Memory | None:
+    """What the chosen engines take in a process that built nothing: a builder keeps memory to its end. None
+    where TensorRT runs nothing, or it could not be read."""
+    if not files:
         return None
-    shared = next(iter(loaded.values())).shared
-    after = cuda.memory()[0]
-    context = context_bytes(cuda)
-    return Memory(max(0, free - after), shared.arena_bytes, shared.block_bytes, context)
-
-
-def context_bytes(cuda: Cuda, arguments: Sequence[str] = ("-m", CONTEXT)) -> int | None:
-    """What a process takes of the device before it has any engine: by how much less another one finds free.
-
-    A process cannot read that of itself, as the question makes the context. None where it cannot be read.
-    """
     free = cuda.memory()[0]
     try:
-        return max(0, free - child.number(*arguments, seconds=CONTEXT_SECONDS))
+        read = in_reader(made, cache, files)
     except child.Failed:
         return None
+    # A process cannot read what its own context takes, as the question makes the context.
+    return msgspec.structs.replace(read.memory, context=max(0, free - read.free))
+
+
+def in_reader(made: Bundle, cache: Cache, files: Mapping[StageName, str]) -> Reading:
+    """`edgevoice.runtime.engines.tensorrt.context` in a process of its own. Raises `child.Failed`."""
+    wanted = json.dumps(dict(files))
+    answer = child.answer("-m", CONTEXT, str(made.path), str(cache.folder), wanted, seconds=CONTEXT_SECONDS)
+    try:
+        return msgspec.convert(answer, Reading)
+    except msgspec.ValidationError as error:
+        raise child.Failed(f"the process answered no reading: {error}") from None
 
 
 def in_process(made: Path, folder: Path, python: Sequence[str] = ()) -> Record:

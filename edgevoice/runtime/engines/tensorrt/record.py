@@ -69,6 +69,13 @@ class Memory(_Strict, frozen=True):
     context: int | None = None
 
 
+class Reading(_Strict, frozen=True):
+    """``free``: bytes free on the device for a process that has TensorRT, a context and nothing else."""
+
+    free: int
+    memory: Memory
+
+
 class Record(_Strict, frozen=True):
     """``bundle``: its id. ``plan_bytes``: what `edgevoice.budget` had estimated for all but the runtime.
     ``refusal``: why nothing could be built, and then there are no stages. ``orders``: the engine that was
