@@ -105,6 +105,7 @@ def run(
     }
     cold = {name: Spread.of([row[name] for row in colds]) for name in ("load", "first_sound")}
     peak = Spread.of([row["peak_mib"] for row in colds])
+    told = next((row for row in (warm, *colds) if row["remark"]), warm)
     return Report(
         str(bundle),
         threads,
@@ -113,8 +114,8 @@ def run(
         warm["shares"],
         peak,
         warm["host"],
-        warm["engines"],
-        warm["remark"],
+        told["engines"],
+        told["remark"],
         load_before,
         _board(),
     )

@@ -53,13 +53,12 @@ def main(bundle: str, threads: int, runs: int, engine: Wish = "") -> dict[str, A
         "load": 1000 * (loaded - START),
         "first_sound": 1000 * (loaded - START + first),
         "peak_mib": peak_bytes() / (1 << 20),
-        "engines": voice.engines,
-        "remark": voice.remark,
         "host": f"{platform.machine()}, Python {platform.python_version()}",
     }
     if runs:
         result.update(warm=_warm(voice, runs), shares=_shares(voice))
-    return result
+    # At the end: a GPU that fails meanwhile hands over to the CPU, and the figures are the CPU's then.
+    return {**result, "engines": voice.engines, "remark": voice.remark}
 
 
 def _warm(voice: Voice, runs: int) -> dict[str, dict[str, list[float]]]:

@@ -47,6 +47,9 @@ class Speaker(Protocol):
     @property
     def sample_rate(self) -> int: ...
 
+    @property
+    def remark(self) -> str: ...
+
     def stream(self, text: str) -> Iterable[Sound]: ...
 
 
@@ -127,11 +130,13 @@ def examine(load: Callable[[], Speaker], text: str, limits: Limits) -> Report:
     """Load a voice, let it speak ``text`` and judge what comes."""
     start = time.monotonic()
     voice = load()
-    loaded = time.monotonic()
+    loaded, remark = time.monotonic(), voice.remark
     sound = collect(voice.stream(text), round(limits.longest * len(text) * voice.sample_rate))
     done = time.monotonic()
+    # An engine that fails while it speaks is no sound's fault: another went on.
+    failed = [voice.remark] if voice.remark != remark else []
     return Report(
-        problems=faults(sound, voice.sample_rate, text, limits),
+        problems=[*faults(sound, voice.sample_rate, text, limits), *failed],
         text=text,
         sound_seconds=len(sound) / voice.sample_rate,
         load_seconds=loaded - start,

@@ -51,7 +51,8 @@ class Board:
     def line(self) -> str:
         """The state in one line, for a report; what is not known is said so."""
         parts = [f"power mode {self.power.text}"] if self.power else []
-        return ", ".join([*parts, self.clocks_text(), self.temperature_text(), self.limits_text()])
+        state = [*parts, self.clocks_text(), self.temperature_text(), self.limits_text()]
+        return ", ".join([*state, self.memory_text()])
 
     def clocks_text(self) -> str:
         found = [clock.text for clock in (*self.clocks, *(c for card in self.cards for c in card.clocks))]
@@ -60,6 +61,12 @@ class Board:
     def temperature_text(self) -> str:
         hottest = self.hottest
         return hottest.text if hottest else f"temperature {UNKNOWN}"
+
+    def memory_text(self) -> str:
+        """What is free of the machine's memory, and of each card's own."""
+        card = [f"{found.memory_free >> 20} MiB of the card's" for found in self.cards if found.memory_free]
+        host = [f"{self.memory_free >> 20} MiB of memory"] if self.memory_free is not None else []
+        return f"{' and '.join([*host, *card])} free" if host or card else f"free memory {UNKNOWN}"
 
     def limits_text(self) -> str:
         if self.limits is None:

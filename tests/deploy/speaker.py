@@ -23,7 +23,7 @@ def tone(seconds: float, level: float = 0.3) -> Sound:
 
 
 class Voice:
-    sample_rate = RATE
+    sample_rate, remark = RATE, ""
 
     def __init__(self, mood: str) -> None:
         self.mood = mood
