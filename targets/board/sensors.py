@@ -10,7 +10,8 @@ from targets.board.text import number, of_file
 
 GPU_DEVICES = (".gpu", ".ga10b", ".gv11b", ".gp10b", ".gm20b")
 """Ends of the names that a Jetson's GPU has among the devices whose frequency the kernel sets."""
-FANS = ("fan", "pwm")
+SLOWING = ("cpufreq", "devfreq", "gpu", "processor")
+"""How cooling devices are called that slow what a voice runs on; others dim a screen or slow a radio."""
 MHZ_IN_KHZ, MHZ_IN_HZ = 1_000, 1_000_000
 COLDEST, HOTTEST = -60.0, 200.0
 """What a chip can have; a sensor that is off reads something else."""
@@ -75,11 +76,14 @@ def limits(root: Path = Path("/")) -> tuple[str, ...] | None:
     """What the kernel holds back because of heat; None where it has no cooling devices to say so."""
     devices = _sorted(root, "sys/class/thermal/cooling_device*")
     states = [(of_file(device / "type"), number(device / "cur_state")) for device in devices]
-    known = [(kind, state) for kind, state in states if state is not None and kind]
-    held = [(kind, state) for kind, state in known if not any(fan in kind.lower() for fan in FANS)]
+    held = [(kind, state) for kind, state in states if kind and state is not None and _slows(kind)]
     if not held:
         return None
-    return tuple(dict.fromkeys(f"{kind} is held back by heat" for kind, state in held if state))
+    return tuple(dict.fromkeys(f"{kind} is held back by heat" for kind, state in held if state > 0))
+
+
+def _slows(kind: str) -> bool:
+    return kind.lower().removeprefix("thermal-").startswith(SLOWING)
 
 
 def _sorted(root: Path, pattern: str) -> list[Path]:

@@ -103,6 +103,29 @@ def test_heat_that_holds_the_clocks_back_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "state", "limits"),
+    [
+        ("Processor", 3, ("Processor is held back by heat",)),
+        ("cpufreq-cpu4", 1, ("cpufreq-cpu4 is held back by heat",)),
+        ("thermal-cpufreq-0", 2, ("thermal-cpufreq-0 is held back by heat",)),
+        ("thermal-devfreq-0", 1, ("thermal-devfreq-0 is held back by heat",)),
+        ("devfreq-17000000.gpu", 0, ()),
+        ("Processor", -1, ()),
+        ("LCD", 3, None),
+        ("iwlwifi_1", 1, None),
+        ("intel_powerclamp", -1, None),
+        ("pwm-fan", 2, None),
+    ],
+)
+def test_only_what_slows_the_chips_is_throttling(
+    kind: str, state: int, limits: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    folder = "sys/class/thermal/cooling_device0"
+    write(tmp_path, {f"{folder}/type": f"{kind}\n", f"{folder}/cur_state": f"{state}\n"})
+    assert sensors.limits(tmp_path) == limits
+
+
+@pytest.mark.parametrize(
     ("conf", "status", "name"),
     [
         (NVPMODEL, "pmode:0000", "15W"),
