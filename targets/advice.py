@@ -40,19 +40,25 @@ def _arena(stage: StageCost, engine: str, precision: str, halvings: int) -> floa
     return kernels + (stage.arena_bytes - kernels) * chunk * sizes[precision] / sizes[stage.precision]
 
 
-def _smaller(stage: StageCost, engine: str, precision: str, halvings: int) -> tuple[float, float]:
-    """Estimated (weights, arena) of a stage at the narrower of two precisions, and at a shorter chunk."""
-    now = stage.precision
-    if WEIGHTS[precision] >= WEIGHTS[now]:
-        precision = now
-    weights = stage.weights_bytes * WEIGHTS[precision] / WEIGHTS[now]
-    return weights, _arena(stage, engine, precision, halvings)
+def _engine(plan: Plan, stage: StageCost) -> str:
+    return stage.engine or plan.target.engine
+
+
+def _narrower(plan: Plan, stage: StageCost, precision: str) -> bool:
+    """Whether the stage could be made narrower by that; ONNX Runtime has FP16 files of none."""
+    made = precision != "fp16" or _engine(plan, stage) == "tensorrt"
+    return made and WEIGHTS[precision] < WEIGHTS[stage.precision]
 
 
 def _total(plan: Plan, precision: str, halvings: int) -> int:
-    parts = [_smaller(stage, plan.target.engine, precision, halvings) for stage in plan.stages]
-    fixed = plan.row("buffers").bytes + plan.row("runtime").bytes
-    return int(sum(weights for weights, _ in parts) + max(arena for _, arena in parts)) + fixed
+    """Estimated, each stage at the narrower of two precisions; the stages of an engine share an arena."""
+    weights, arenas = 0.0, dict.fromkeys((_engine(plan, stage) for stage in plan.stages), 0.0)
+    for stage in plan.stages:
+        engine, now = _engine(plan, stage), stage.precision
+        to = precision if _narrower(plan, stage, precision) else now
+        weights += stage.weights_bytes * WEIGHTS[to] / WEIGHTS[now]
+        arenas[engine] = max(arenas[engine], _arena(stage, engine, to, halvings))
+    return int(weights + sum(arenas.values())) + plan.row("buffers").bytes + plan.row("runtime").bytes
 
 
 def smaller(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -65,7 +71,7 @@ def smaller(plan: Plan) -> Iterator[tuple[str, int]]:
         if halvings:
             yield f"{chunk} (estimate)", _total(plan, "fp32", halvings)
         for precision in widest:
-            if any(WEIGHTS[precision] < WEIGHTS[stage.precision] for stage in plan.stages):
+            if any(_narrower(plan, stage, precision) for stage in plan.stages):
                 label = precision.upper() + (f" and {chunk}" if chunk else "")
                 yield f"{label} (estimate)", _total(plan, precision, halvings)
 

@@ -243,3 +243,27 @@ def test_the_chunk_length_that_would_fit_is_named_as_a_recipe_has_it() -> None:
     narrow = [dataclasses.replace(stage, precision="int8") for stage in three()]
     line = str(plan(narrow, with_budget(187), runtime_bytes=50 * MIB, chunk_frames=96).refusal())
     assert "half the chunk length ([chunks] long = 48 in the recipe)" in line
+
+
+def mixed() -> list[StageCost]:
+    """The encoder by ONNX Runtime, the others by TensorRT."""
+    engines = {"encoder": "onnxruntime", "acoustic": "tensorrt", "vocoder": "tensorrt"}
+    return [dataclasses.replace(s, engine=engines[s.name], arena_bytes=100 * MIB) for s in three()]
+
+
+def test_advice_counts_an_arena_for_each_engine() -> None:
+    made = plan(mixed(), with_budget(150, NANO), runtime_bytes=0)
+    assert made.total_bytes == (52 + 200 + 6) * MIB
+    totals = dict(advice.smaller(made))
+    # FP16: weights 25 + 10 + 3.5, arenas 100 (ONNX Runtime has no FP16 file) and 8 + 46, buffers 6.
+    assert totals["FP16 (estimate)"] == int(198.5 * MIB)
+    # Half the chunks: weights 52, arenas 100 and 8 + 46, buffers 6.
+    assert totals["half the chunk length (estimate)"] == 212 * MIB
+    assert "nothing known fits" in str(made.refusal())
+
+
+def test_half_precision_is_not_offered_where_only_onnx_runtime_could_take_it() -> None:
+    stages = [dataclasses.replace(s, precision="int8" if s.engine == "tensorrt" else "fp32") for s in mixed()]
+    labels = [label for label, _ in advice.smaller(plan(stages, NANO, runtime_bytes=0))]
+    assert not any("FP16" in label for label in labels)
+    assert "INT8 (estimate)" in labels
