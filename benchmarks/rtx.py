@@ -31,6 +31,7 @@ CAPABILITIES = ("8.6", "8.9", "12.0")
 WORKSPACE_BYTES = 512 << 20
 HEAD = ["stage", "precision", "for", "layers in INT8 / asked", "working memory, MiB", "plan / it"]
 HEAD += ["weights, MiB", "file / it", "engine, MiB"]
+REFUSED, UNREAD = "REFUSED: ", "not in the log"
 
 
 def row(path: Path, stage: StageName, variant: Variant, most: int, order: Order) -> list[str]:
@@ -39,18 +40,27 @@ def row(path: Path, stage: StageName, variant: Variant, most: int, order: Order)
     try:
         found = build(order)
     except EdgevoiceError as error:
-        return [*head, f"REFUSED: {error}", *[""] * 5]
+        return [*head, f"{REFUSED}{error}", *[""] * 5]
     ran = f"{len(asked) - len(found.missing(asked))} / {len(asked)}" if asked else ""
     planned = activation_bytes(onnx.load(str(path)), most)
     return [
         *head,
         ran,
-        _mib(found.activation_bytes),
-        f"{planned / found.activation_bytes:.2f}",
-        _mib(found.weights_bytes),
-        f"{path.stat().st_size / found.weights_bytes:.2f}",
+        *_against(planned, found.activation_bytes),
+        *_against(path.stat().st_size, found.weights_bytes),
         _mib(found.plan_bytes),
     ]
+
+
+def _against(planned: int, read: int) -> tuple[str, str]:
+    """What the build's log says, and the plan's share of it."""
+    return (_mib(read), f"{planned / read:.2f}") if read else (UNREAD, "")
+
+
+def faults(made: Sequence[Sequence[str]]) -> list[str]:
+    """The builds that failed or did not say what they take, each in one line."""
+    bad = ((row, cell) for row in made for cell in row if cell.startswith((REFUSED, UNREAD)))
+    return [f"{' '.join(row[:2])} for {row[2]}: {cell}" for row, cell in bad]
 
 
 def _mib(size: int) -> str:
@@ -94,12 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show = report.markdown if options.markdown else report.text
     try:
         found = bundle.read(options.bundle)
-        print(show([HEAD, *rows(found, options.capabilities, options.stages)]))
+        made = list(rows(found, options.capabilities, options.stages))
+        print(show([HEAD, *made]))
         print("\n" + show(list(budgets(found))))
     except EdgevoiceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    wrong = faults(made)
+    for line in wrong:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
