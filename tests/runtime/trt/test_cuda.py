@@ -14,7 +14,7 @@ from standin.cudart import Cudart
 from standin.gpu import Gpu, Memory
 
 from edgevoice.runtime.engines import cuda
-from edgevoice.runtime.engines.cuda import CudaError
+from edgevoice.runtime.engines.cuda import CudaError, pycuda
 from edgevoice.runtime.engines.cuda import python as cuda_python
 from edgevoice.runtime.engines.cuda.pycuda import PyCuda
 from edgevoice.runtime.engines.cuda.python import CudaPython
@@ -44,6 +44,50 @@ def absent(name: str) -> Any:
 )
 def test_the_probe_says_why_there_is_no_gpu(library: Any, reason: str) -> None:
     assert re.search(reason, cuda.probe(library))
+
+
+class _Newer(Cudart):
+    """A runtime that is newer than the driver: no call but the text of the error answers."""
+
+    def cudaDeviceGetAttribute(self, attr: Any, device: int) -> Any:
+        return self.cudaError_t.cudaErrorInsufficientDriver, None
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_a_binding_that_is_too_new_for_the_driver_gives_way_or_says_which_fits(
+    other: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JetPack 6 has a driver of CUDA 12.6, and `pip install cuda-python` brings 13."""
+    monkeypatch.setattr(cuda_python, "load", lambda: CudaPython(_Newer(Gpu())))
+    monkeypatch.setattr(pycuda, "load", lambda: PyCuda(_Pycuda()) if other else None)
+    monkeypatch.setattr(cuda, "driver_cuda", lambda: (12, 6))
+    if other:
+        assert cuda.load().name == "PyCUDA"
+        return
+    with pytest.raises(
+        CudaError, match=r"cuda-python needs a newer .* 12\.6: `pip install 'cuda-python<12\.7'`"
+    ):
+        cuda.load()
+
+
+def test_the_first_binding_is_taken_and_without_one_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = Gpu()
+    monkeypatch.setattr(cuda_python, "load", lambda: CudaPython(Cudart(gpu)))
+    assert cuda.load().name == "cuda-python"
+    monkeypatch.setattr(cuda_python, "load", lambda: None)
+    monkeypatch.setattr(pycuda, "load", lambda: None)
+    with pytest.raises(CudaError, match="no way to it from Python: `pip install cuda-python`"):
+        cuda.load()
+
+
+def test_the_driver_s_own_number() -> None:
+    def ask(pointer: Any) -> int:
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = 12060
+        return 0
+
+    assert cuda.driver_cuda(lambda name: SimpleNamespace(cuDriverGetVersion=ask)) == (12, 6)
 
 
 def test_the_stand_in_has_cuda_s_own_parameters() -> None:

@@ -31,6 +31,10 @@ class CudaError(EdgevoiceError):
         self.passing = memory or lost
 
 
+class OldDriver(CudaError):
+    """The binding is of a newer CUDA than the driver is."""
+
+
 @dataclass(frozen=True)
 class Device:
     """``integrated``: it shares the host's memory, as on a Jetson. ``cuda``: the runtime's version."""
@@ -126,12 +130,32 @@ def probe(library: Callable[[str], Any] = ctypes.CDLL) -> str:
     return ""
 
 
+def driver_cuda(library: Callable[[str], Any] = ctypes.CDLL) -> tuple[int, int]:
+    """The newest CUDA that the driver can serve, (12, 6) for JetPack 6.1; `probe` has found the driver."""
+    version = ctypes.c_int(0)
+    library(DRIVER).cuDriverGetVersion(ctypes.byref(version))
+    return version.value // 1000, version.value % 1000 // 10
+
+
 def load() -> Cuda:
-    """The binding that is installed; raises `CudaError` where none is, with what to install."""
+    """The first binding that the driver serves; raises `CudaError` where none is, with what to install."""
     from edgevoice.runtime.engines.cuda import pycuda, python
 
+    too_new = ""
     for binding in (python.load, pycuda.load):
         found = binding()
-        if found is not None:
-            return found
+        if found is None:
+            continue
+        try:
+            found.device()
+        except OldDriver:
+            too_new = too_new or found.name
+            continue
+        return found
+    if too_new:
+        major, minor = driver_cuda()
+        raise CudaError(
+            f"the installed {too_new} needs a newer driver than this one, of CUDA {major}.{minor}: "
+            f"`pip install 'cuda-python<{major}.{minor + 1}'`"
+        )
     raise CudaError("there is a GPU but no way to it from Python: `pip install cuda-python` (or pycuda)")

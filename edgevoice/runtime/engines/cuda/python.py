@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from edgevoice.runtime.engines.cuda import Cuda, CudaError, Device, Host, Stream
+from edgevoice.runtime.engines.cuda import Cuda, CudaError, Device, Host, OldDriver, Stream
 
 MODULES = ("cuda.bindings.runtime", "cuda.cudart")
 
+OLD_DRIVER = frozenset({"cudaErrorInsufficientDriver"})
 NO_MEMORY = frozenset({"cudaErrorMemoryAllocation"})
 LOST = frozenset(
     {
@@ -95,7 +96,7 @@ class CudaPython:
         self._call("cudaMemcpyAsync", host, device, size, kind, stream.raw)
 
     def stream(self) -> Stream:
-        # Not the default stream's friend: the default stream cannot be captured.
+        # Non-blocking, for the default stream cannot be captured.
         raw = self._call("cudaStreamCreateWithFlags", self._rt.cudaStreamNonBlocking)
         return Stream(int(raw), raw)
 
@@ -145,4 +146,5 @@ class CudaPython:
         code = str(getattr(status, "name", status))
         _, text = self._rt.cudaGetErrorString(status)
         words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-        return CudaError(f"CUDA: {name} failed: {words} ({code})", code in NO_MEMORY, code in LOST)
+        kind = OldDriver if code in OLD_DRIVER else CudaError
+        return kind(f"CUDA: {name} failed: {words} ({code})", code in NO_MEMORY, code in LOST)
