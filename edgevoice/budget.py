@@ -24,7 +24,7 @@ def of(
         _costs(manifest, target, {name: pick(name, manifest, target) for name in stages}),
         target,
         available_bytes=available_bytes,
-        alternatives=_alternatives(manifest, target),
+        alternatives=_alternatives(manifest, target, {name: pick(name, manifest, target) for name in STAGES}),
         chunk_frames=manifest.chunks.long,
     )
 
@@ -37,11 +37,12 @@ def _costs(manifest: Manifest, target: Target, files: dict[StageName, Variant]) 
     ]
 
 
-def _alternatives(manifest: Manifest, target: Target) -> dict[str, list[StageCost]]:
-    """The bundle's other files, where the device could take them for its engine instead."""
+def _alternatives(
+    manifest: Manifest, target: Target, files: dict[StageName, Variant]
+) -> dict[str, list[StageCost]]:
+    """The bundle's other files than ``files``, where the device could take them for its engine instead."""
     found = {}
     for precision in PRECISIONS if target.engine == "tensorrt" else ():
-        files = {name: pick(name, manifest, target) for name in STAGES}
         others = {
             name: variant
             for name in STAGES
@@ -79,19 +80,28 @@ def measured(
     Stages that ONNX Runtime runs count where the GPU has no memory of its own.
     """
     costs: list[StageCost] = []
+    used = {name: stage.speaks for name, stage in manifest.stages.items()}
+    used |= {n: next(v for v in manifest.stages[n].variants if v.file == file) for n, file in files.items()}
+    needs = {name: _cost(name, used[name], manifest, False).arena_bytes for name in files}
+    largest = max(needs, key=lambda name: needs[name])  # the arena is its; a shorter chunk may shrink it
     for name, file in files.items():
-        variant = next(v for v in manifest.stages[name].variants if v.file == file)
         buffers = 0 if costs else buffer_bytes  # one block of buffers for all: counted once
         weights = manifest.files[file].bytes
-        costs.append(StageCost(name, variant.precision, weights, arena_bytes, buffers, _READ, "tensorrt"))
+        arena = arena_bytes if name == largest else min(needs[name], arena_bytes)
+        costs.append(StageCost(name, used[name].precision, weights, arena, buffers, _READ, "tensorrt"))
     parts = sum(cost.weights_bytes for cost in costs) + arena_bytes + buffer_bytes
     if target.shared_memory:
         rest = [name for name in STAGES if name not in files]
         costs += [_cost(name, manifest.stages[name].speaks, manifest, True) for name in rest]
     rest_bytes = max(0, taken_bytes - parts)
-    if context_bytes is None:
-        return plan(costs, target)
-    return plan(costs, target, runtime_bytes=rest_bytes + context_bytes)
+    return plan(
+        costs,
+        target,
+        runtime_bytes=None if context_bytes is None else context_bytes + rest_bytes,
+        beside_bytes=rest_bytes if context_bytes is None else 0,
+        alternatives=_alternatives(manifest, target, used),
+        chunk_frames=manifest.chunks.long,
+    )
 
 
 def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:

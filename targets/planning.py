@@ -148,12 +148,14 @@ def part_rows(stages: Sequence[StageCost]) -> tuple[Row, Row, Row]:
     )
 
 
-def _runtime_row(target: Target, runtime_bytes: int | None) -> Row:
+def _runtime_row(target: Target, runtime_bytes: int | None, beside_bytes: int) -> Row:
+    if min(runtime_bytes or 0, beside_bytes) < 0:
+        raise TargetError("the runtime's size is below zero")
     if runtime_bytes is not None:
-        if runtime_bytes < 0:
-            raise TargetError("the runtime's size is below zero")
-        return Row("runtime", runtime_bytes, READING, "read on the device")
+        return Row("runtime", runtime_bytes + beside_bytes, READING, "read on the device")
     cost = overhead.of(target)
+    if beside_bytes:
+        return Row("runtime", cost.bytes + beside_bytes, ESTIMATE, f"{cost.basis}; the rest was read here")
     return Row("runtime", cost.bytes, cost.mark, cost.basis)
 
 
@@ -162,6 +164,7 @@ def plan(
     target: Target,
     *,
     runtime_bytes: int | None = None,
+    beside_bytes: int = 0,
     available_bytes: int | None = None,
     alternatives: Mapping[str, Sequence[StageCost]] | None = None,
     chunk_frames: int | None = None,
@@ -169,7 +172,8 @@ def plan(
     """The plan of these stages on a target.
 
     `runtime_bytes`: the libraries' and context's size as read on the device; without it the figure of the
-    engine's kind stands. `available_bytes`: memory free now, which may be less than the budget.
+    engine's kind stands. `beside_bytes`: what was read that belongs to it and is in neither figure.
+    `available_bytes`: memory free now, which may be less than the budget.
     `alternatives`: other ways to run the same voice (recipe, precision or chunk length: name -> its stages),
     tried in order for the refusal's advice. Raises `TargetError` for no stages or two of one name.
     """
@@ -178,7 +182,7 @@ def plan(
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise TargetError(f"a plan counts each stage once, but has {', '.join(names)}")
-    runtime = _runtime_row(target, runtime_bytes)
+    runtime = _runtime_row(target, runtime_bytes, beside_bytes)
     others = tuple(
         (name, sum(row.bytes for row in part_rows(costs)) + runtime.bytes)
         for name, costs in (alternatives or {}).items()

@@ -11,6 +11,7 @@ import targets
 from edgevoice import bench, budget, bundle
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import File, Manifest, Variant
+from targets import overhead
 
 CPU, ORIN = targets.load("cpu"), targets.load("orin_nano_8gb")
 
@@ -104,3 +105,27 @@ def test_an_engine_s_own_estimate_counts_on_a_gpu_alone(manifest: Manifest) -> N
     found = with_files(manifest, msgspec.structs.replace(FP32, arena_bytes=77), chosen=FP32)
     assert budget.of(found, ORIN).stages[-1].arena_bytes == 77
     assert budget.of(found, CPU).stages[-1].arena_bytes == manifest.stages["vocoder"].arena_bytes
+
+
+def test_what_a_device_took_counts_whether_or_not_its_context_is_known(manifest: Manifest) -> None:
+    card = targets.load("rtx_4060_laptop")
+    files = {name: stage.chosen for name, stage in manifest.stages.items()}
+    sizes = (3000 << 20, 4 << 20, 1 << 20)
+    known = budget.measured(manifest, card, files, *sizes, 10 << 20)
+    assert known.total_bytes == (3010 << 20)
+    assert known.row("runtime").mark == "reading"
+    unknown = budget.measured(manifest, card, files, *sizes, None)
+    assert unknown.total_bytes == (3000 << 20) + overhead.of(card).bytes
+    assert unknown.row("runtime").mark == "estimate"
+
+
+def test_a_refusal_of_what_was_measured_says_what_would_fit(manifest: Manifest) -> None:
+    large = msgspec.structs.replace(FP32, arena_bytes=8 << 30)
+    small = msgspec.structs.replace(INT8, arena_bytes=1 << 20)
+    found = with_files(manifest, large, small, chosen=large)
+    files = {name: stage.chosen for name, stage in found.stages.items()}
+    refused = str(budget.measured(found, ORIN, files, 9 << 30, 8 << 30, 1 << 20).refusal())
+    assert "would fit: the bundle's INT8 files" in refused
+    found = with_files(manifest, large, chosen=large)
+    refused = str(budget.measured(found, ORIN, files, (5 << 30) + (9 << 20), 5 << 30, 1 << 20).refusal())
+    assert f"half the chunk length ([chunks] long = {manifest.chunks.long // 2} in the recipe)" in refused

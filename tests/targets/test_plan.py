@@ -179,8 +179,9 @@ def test_a_faulty_cost_is_refused() -> None:
         stage("a", -1, 1)
     with pytest.raises(TargetError, match="'read' may name"):
         StageCost("a", "fp32", 1, 1, 1, frozenset({"wieghts"}))
-    with pytest.raises(TargetError, match="below zero"):
-        plan(three(), CPU, runtime_bytes=-1)
+    for wrong in ({"runtime_bytes": -1}, {"beside_bytes": -1}):
+        with pytest.raises(TargetError, match="below zero"):
+            plan(three(), CPU, **wrong)
 
 
 def test_the_table_shows_every_stage_part_and_the_verdict() -> None:
@@ -267,3 +268,9 @@ def test_half_precision_is_not_offered_where_only_onnx_runtime_could_take_it() -
     labels = [label for label, _ in advice.smaller(plan(stages, NANO, runtime_bytes=0))]
     assert not any("FP16" in label for label in labels)
     assert "INT8 (estimate)" in labels
+
+
+def test_what_was_read_beside_an_estimate_is_added_to_it() -> None:
+    made = plan(three(), NANO, beside_bytes=77)
+    assert made.row("runtime").bytes == overhead.JETSON.bytes + 77
+    assert made.row("runtime").mark == "estimate"
