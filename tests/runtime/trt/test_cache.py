@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from standin.gpu import Gpu
 
+from edgevoice import Voice
+from edgevoice.deploy.layout import Folder
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.tensorrt import here
 from edgevoice.runtime.engines.tensorrt.build import Built, Steps
 from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature
 from edgevoice.runtime.engines.tensorrt.shapes import Lengths
@@ -204,3 +209,61 @@ def test_engines_of_a_former_tensorrt_are_removed(cache: Cache) -> None:
     assert {path.name for path in cache.folder.iterdir()} == {
         ".lock", replace(WANTED, machine=now).file, f"aa.{now.key}.json", f"timings.{now.key}"
     }  # fmt: skip
+
+
+def aged(cache: Cache, name: str, days: float) -> Path:
+    """The file as if it had last been used so many days ago."""
+    path = cache.folder / name
+    then = time.time() - days * 24 * 3600
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_nobody_uses_goes_and_what_is_loaded_stays(cache: Cache) -> None:
+    other = replace(WANTED, stage="acoustic")
+    for wanted in (WANTED, other):
+        cache.get(wanted, Builder())
+    cache.write("former.json", b"{}")
+    cache.write("unrelated.txt", b"")
+    names = (WANTED.file, other.file, "former.json", f"timings.{HERE.key}", "unrelated.txt")
+    used, *old, foreign = (aged(cache, name, 100) for name in names)
+    assert cache.find(WANTED) == b"a plan"
+    cache.expire()
+    assert used.exists()
+    assert foreign.exists()
+    assert not any(path.exists() for path in old)
+    aged(cache, WANTED.file, 80)
+    cache.expire()
+    assert used.exists()
+
+
+def test_nothing_is_removed_while_another_process_builds(cache: Cache) -> None:
+    cache.get(WANTED, Builder())
+    path = aged(cache, WANTED.file, 100)
+    with cache.locked(), pytest.raises(EdgevoiceError):
+        cache.expire()
+    assert path.exists()
+
+
+def test_timings_that_anybody_may_have_written_are_not_given(cache: Cache) -> None:
+    build = Builder()
+    cache.get(WANTED, build)
+    cache.folder.chmod(0o777)
+    cache.get(replace(WANTED, stage="acoustic"), build)
+    assert build.given == [b"", b""]
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_build_clears_the_user_s_cache_alone(
+    deployed: bool, card: Gpu, gpu_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployed folder's engines go with the last release that they are of."""
+    cache = Cache(tmp_path / "cache" / "edgevoice" / "engines")
+    cache.write("former.plan", b"")
+    old = aged(cache, "former.plan", 100)
+    if deployed:
+        monkeypatch.setattr(here, "home", lambda path: cache.folder)
+        monkeypatch.setattr(here, "_deployed", Folder)
+    Voice.load(gpu_bundle, 1)
+    assert len(list(cache.folder.glob("*.fp16.*.plan"))) == 3
+    assert old.exists() == deployed

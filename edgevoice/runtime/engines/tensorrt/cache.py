@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ BUILDER = 1
 
 PATIENCE_SECONDS = 1800.0
 POLL_SECONDS = 0.2
+DAY_SECONDS = 24 * 3600.0
+UNUSED_SECONDS = 90 * DAY_SECONDS
 
 FILES, DEVICE = ".lock", ".prepare"
 """Locks: of the folder's files, for a moment or one build; of the device, while engines are built and timed.
@@ -100,7 +102,18 @@ class Cache:
                 plan = stream.read()
         except OSError:
             return None
-        return plan if head == _head(wanted, plan) else None
+        if head != _head(wanted, plan):
+            return None
+        self.use(wanted.file)
+        return plan
+
+    def use(self, name: str) -> None:
+        """Keep the file from `expire`. To the day is enough: each start would wear the board's storage, and a
+        clock that was put back undoes nothing."""
+        path = self.folder / name
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > DAY_SECONDS:
+                os.utime(path)
 
     def _trusts(self, descriptor: int) -> bool:
         """A plan runs as code: it must come from who holds the folder, and nobody else may write there."""
@@ -152,7 +165,8 @@ class Cache:
 
     def _read(self, name: str) -> bytes:
         try:
-            return (self.folder / name).read_bytes()
+            with open(self.folder / name, "rb") as stream:
+                return stream.read() if self._trusts(stream.fileno()) else b""
         except OSError:
             return b""
 
@@ -195,6 +209,15 @@ class Cache:
             for timings in self.folder.glob("timings.*"):
                 if here is not None and timings.name != f"timings.{here.key}":
                     timings.unlink(missing_ok=True)
+
+    def expire(self, seconds: float = UNUSED_SECONDS) -> None:
+        """Remove engines, records and timings that nobody has used for so long. It waits for nobody."""
+        oldest = time.time() - seconds
+        with self.locked(patience=0.0):
+            for pattern in ("*.plan", "*.json", "timings.*"):
+                for path in self.folder.glob(pattern):
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
 
 
 def _make(folder: Path) -> None:

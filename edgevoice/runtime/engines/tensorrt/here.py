@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,18 @@ Note = Callable[[str], None]
 
 def home(path: Path) -> Path:
     """Where the engines of the bundle at ``path`` lie: in the deployed folder, else in the user's cache."""
-    folder = Folder(path.resolve().parent.parent)
-    if path.resolve().parent in (folder.releases, folder.staging) and is_deployed(folder.root):
+    folder = _deployed(path)
+    if folder is not None:
         return folder.engines
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "edgevoice" / "engines"
+
+
+def _deployed(path: Path) -> Folder | None:
+    """The deployed folder that the bundle at ``path`` lies in."""
+    folder = Folder(path.resolve().parent.parent)
+    inside = path.resolve().parent in (folder.releases, folder.staging)
+    return folder if inside and is_deployed(folder.root) else None
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,9 @@ def _build(here: Here, before: Record | None) -> Record:
             return record.refuse(cache, *known, str(error))
         tried, lacked = before or record.empty(*known), free if error.memory else None
         return record.put_off(cache, tried, here.machine, str(error), time.time(), lacked)
+    if _deployed(here.bundle.path) is None:  # where one is deployed, the next deploy removes what is old
+        with suppress(EdgevoiceError, OSError):
+            cache.expire()
     if not record.is_of(found, *known):
         raise EdgevoiceError(f"the engines in {cache.folder} were made for another device: build them again")
     if found.passing:

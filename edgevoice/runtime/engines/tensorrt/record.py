@@ -179,7 +179,10 @@ def read(cache: Cache, bundle_id: str, machine: Machine, orders: Mapping[str, st
     chosen = [orders.get(file, "") for file in found.engines.values()]
     same = same and all((cache.folder / name).is_file() for name in chosen)
     whole = set(found.stages) == set(STAGES) or (not found.stages and bool(found.refusal or found.passing))
-    return found if same and whole else None
+    if not (same and whole):
+        return None
+    cache.use(_name(bundle_id, machine))
+    return found
 
 
 def is_of(found: Record, bundle_id: str, machine: Machine, orders: Mapping[str, str]) -> bool:
