@@ -61,7 +61,7 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _in_memory(model: onnx.ModelProto) -> set[str]:
     """What products read and write."""
-    made = producers(model)
+    made = producers(model.graph)
     kept = set()
     for node in model.graph.node:
         if node.op_type in PRODUCTS:

@@ -60,7 +60,7 @@ def integer_operators(path: str | Path) -> dict[str, int]:
 def explicit_int8(model: onnx.ModelProto) -> list[str]:
     """Convolutions and products whose data and weights both come from DequantizeLinear: TensorRT's INT8
     candidates."""
-    made, held = producers(model), constants(model)
+    made, held = producers(model.graph), constants(model)
     found = []
     for node in model.graph.node:
         if node.op_type not in ("Conv", "MatMul", "Gemm", "ConvTranspose"):

@@ -70,19 +70,19 @@ def constants(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.generic]]:
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
-def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
+def consumers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
     """The nodes that read each tensor."""
     found: dict[str, list[onnx.NodeProto]] = defaultdict(list)
-    for node in model.graph.node:
+    for node in graph.node:
         for name in node.input:
             if name:
                 found[name].append(node)
     return found
 
 
-def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     """The node that writes each tensor."""
-    return {name: node for node in model.graph.node for name in node.output if name}
+    return {name: node for node in graph.node for name in node.output if name}
 
 
 def leading_only_to(model: onnx.ModelProto, output: str) -> set[str]:
@@ -92,7 +92,7 @@ def leading_only_to(model: onnx.ModelProto, output: str) -> set[str]:
 
 
 def _before(model: onnx.ModelProto, tensors: Sequence[str]) -> set[str]:
-    made, found, waiting = producers(model), set(), list(tensors)
+    made, found, waiting = producers(model.graph), set(), list(tensors)
     while waiting:
         node = made.get(waiting.pop())
         if node is not None and node.name not in found:

@@ -57,7 +57,7 @@ class Inserter:
     def __init__(self, model: onnx.ModelProto, scheme: Scheme, ranges: Mapping[str, Range]) -> None:
         self.model, self.scheme, self.ranges = model, scheme, ranges
         self.constants = constants(model)
-        self.consumers = consumers(model)
+        self.consumers = consumers(model.graph)
         self.graph_outputs = {output.name for output in model.graph.output}
         self.dequantised: dict[str, str] = {}
         self.scales: dict[str, float] = {}

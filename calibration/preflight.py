@@ -94,16 +94,27 @@ class Finding:
 
 
 class _Graph:
-    """A model with the look-ups that the rules share."""
+    """One graph of a model with the look-ups that the rules share.
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.nodes = list(model.graph.node)
-        self.made, self.read = producers(model), consumers(model)
-        self.tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.opset = next(
-            (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0
-        )
-        self.types = _types(model)
+    ``outer``: the graph that it stands in as the body of a condition or loop, whose names are known in it.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, opset: int, outer: _Graph | None = None) -> None:
+        self.nodes, self.opset = list(graph.node), opset
+        self.made: dict[str, onnx.NodeProto] = {**(outer.made if outer else {}), **producers(graph)}
+        self.read = consumers(graph)
+        own = {tensor.name: tensor for tensor in graph.initializer}
+        self.tensors: dict[str, onnx.TensorProto] = {**(outer.tensors if outer else {}), **own}
+        self.types: dict[str, int] = {**(outer.types if outer else {}), **_types(graph)}
+
+    def inner(self) -> Iterator[_Graph]:
+        """The bodies of its conditions and loops, and theirs."""
+        for attribute in (attribute for node in self.nodes for attribute in node.attribute):
+            for body in (attribute.g, *attribute.graphs):
+                if body.node:
+                    graph = _Graph(body, self.opset, self)
+                    yield graph
+                    yield from graph.inner()
 
     def value(self, name: str) -> npt.NDArray[np.generic] | None:
         """A constant's numbers, whether an initializer or a Constant node."""
@@ -132,25 +143,29 @@ class _Graph:
         return node.op_type in PASSING and self.zeros(node.input[0])
 
 
-def _types(model: onnx.ModelProto) -> dict[str, int]:
+def _types(graph: onnx.GraphProto) -> dict[str, int]:
+    entries = [*graph.value_info, *graph.input, *graph.output]
+    types = {entry.name: int(entry.type.tensor_type.elem_type) for entry in entries}
+    types.update({tensor.name: tensor.data_type for tensor in graph.initializer})
+    return types
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
-        inferred = onnx.shape_inference.infer_shapes(model).graph
+        return onnx.shape_inference.infer_shapes(model)
     except (
         onnx.shape_inference.InferenceError,
         RuntimeError,
         ValueError,
     ):  # a graph that cannot be inferred is still checked by the other rules
-        inferred = model.graph
-    entries = [*inferred.value_info, *inferred.input, *inferred.output]
-    types = {entry.name: int(entry.type.tensor_type.elem_type) for entry in entries}
-    types.update({tensor.name: tensor.data_type for tensor in model.graph.initializer})
-    return types
+        return model
 
 
 def check(model: onnx.ModelProto) -> list[Finding]:
     """Every finding of every rule, in the graph's order within a rule; empty for a file that may travel."""
-    graph = _Graph(model)
-    return [finding for rule in RULES for finding in rule(graph)]
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    graph = _Graph(_inferred(model).graph, opset)
+    return [finding for rule in RULES for part in (graph, *graph.inner()) for finding in rule(part)]
 
 
 def require(model: onnx.ModelProto, name: str) -> None:

@@ -74,21 +74,29 @@ def settle(
     for its loss; the reasons are in ``failed``.
 
     A target with TensorRT is settled twice, for where TensorRT cannot be used its voice speaks by ONNX
-    Runtime; the result's ``files`` and ``heard`` are TensorRT's.
+    Runtime; the result's ``files`` and ``heard`` are TensorRT's, with ONNX Runtime's file of a stage that
+    TensorRT would take none of.
     """
     if run.target.engine != "tensorrt":
         return _settle(run, rows, _for_cpu, also, keep)
-    cpu, gpu = (
-        _settle(run, {stage: _of(row, engine) for stage, row in rows.items()}, choose, also, keep)
-        for engine, choose in (("onnxruntime", _for_cpu), ("tensorrt", _for_tensorrt))
-    )
+    cpu = _settle(run, {s: _of(row, "onnxruntime") for s, row in rows.items()}, _for_cpu, also, keep)
+    others = {s: _of(row, "tensorrt") for s, row in rows.items()}
+    for stage, row in rows.items():
+        if not _reads(row[0]):
+            others[stage].insert(0, cpu.choices[stage].chosen)
+    gpu = _settle(run, others, _for_tensorrt, also, keep)
     choices = {stage: _joined(cpu.choices[stage], gpu.choices[stage]) for stage in rows}
     failed = tuple(dict.fromkeys((*gpu.failed, *cpu.failed)))
     return replace(gpu, choices=choices, failed=failed)
 
 
+def _reads(row: Measured) -> bool:
+    """Whether TensorRT does."""
+    return row.variant.engine in ("any", "tensorrt")
+
+
 def _of(rows: Sequence[Measured], engine: str) -> list[Measured]:
-    """FP32, and what else the engine reads."""
+    """What the engine reads."""
     return [row for row in rows if row.variant.engine in ("any", engine)]
 
 
@@ -110,8 +118,9 @@ def _settle(
     while True:
         choices = {stage: choose(row, keep) for stage, row in rows.items()}
         smallest = {stage: choice.travelling[-1] for stage, choice in choices.items()}
-        small = {s: row for s, row in smallest.items() if row.variant.precision != "fp32"}
-        files = {s: row.path for s, row in small.items() if row.path}
+        small = {s: row for s, row in smallest.items() if row is not rows[s][0]}
+        narrow = {s: row.path for s, row in smallest.items() if row.variant.precision != "fp32"}
+        files = {s: path for s, path in narrow.items() if path}
         heard = run.voice(files, "whole")
         verdict = run.verdict(heard)
         reasons = (*verdict.reasons, *heard.broken)
@@ -156,7 +165,8 @@ def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
 
 
 def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
-    """All that passed the gate or may fail it, FP32 where nothing did: the device times and chooses."""
+    """All that passed the gate or may fail it, else the first: FP32, or ONNX Runtime's where TensorRT would
+    not take that. The device times and chooses."""
     plain = rows[0]
     passed = [row for row in rows[1:] if row.path and (keep or not row.refused)]
     missing = [
@@ -166,7 +176,9 @@ def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
         if row.refused
     ]
     names = " and ".join(row.variant.precision.upper() for row in passed)
-    why = f"the device times {names} and chooses" if passed else "FP32"
+    why = "FP32" if _reads(plain) else "nothing, it would not take FP32"
+    if passed:
+        why = f"the device times {names} and chooses"
     tried = tuple(row for row in rows if row.path and row not in passed and (passed or row is not plain))
     return Choice(plain, tuple(passed) or (plain,), tried, "; ".join([why, *missing]))
 

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 
+from calibration import preflight
 from calibration.activations import activation_bytes
 from calibration.data import STATIC_INPUTS, require_sound
 from calibration.gate import Thresholds, Verdict, asks, standing
@@ -131,6 +132,7 @@ class Measuring:
         fp32 = manifest.Variant(
             plain.name,
             "fp32",
+            self._reader(plain),
             bytes=plain.stat().st_size,
             milliseconds=times[plain],
             arena_bytes=self._activations(stage, plain),
@@ -142,6 +144,11 @@ class Measuring:
             else:
                 rows.append(self._row(stage, row, row.path, times[row.path]))
         return rows
+
+    def _reader(self, plain: Path) -> Literal["any", "onnxruntime"]:
+        """Of an FP32 file, which is there as it was exported, whether or not the target's engine takes it."""
+        refused = self.target.engine == "tensorrt" and preflight.check(onnx.load(str(plain)))
+        return "onnxruntime" if refused else "any"
 
     def _milliseconds(self, stage: StageName, files: Sequence[Path]) -> list[float]:
         seconds = [len(sound) / self.draft.staged.sample_rate for sound in self.spoken.sounds]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
-from calibration import data
+from calibration import data, preflight
 from calibration.atomic import CannotWrite
 from calibration.graph import leading_only_to
 from calibration.groups import groups
@@ -86,6 +86,7 @@ def _half(draft: Draft, stage: StageName, feeds: Sequence[Feeds], work: Workspac
             single = onnx.load(str(draft.path(stage)))
             half = fp16(single)
             scan(single, half, feeds[:2])
+            preflight.require(half, name)
         except EdgevoiceError as error:
             return str(error)
         onnx.save(half, str(path))

@@ -163,3 +163,29 @@ def test_a_refused_file_is_not_written(vocoder: Path):
     with pytest.raises(EdgevoiceError, match=r"nothing: adds zeros to /dec/post/Conv"):
         quantize(bad, out, WINDOWS, form="tensorrt")
     assert sorted(path.name for path in vocoder.parent.iterdir()) == ["bad.onnx", "vocoder.onnx"]
+
+
+@pytest.mark.parametrize("rule", ["operator", "zero-add", "double"])
+def test_the_bodies_of_a_condition_are_read_too(rule: str):
+    """Each body has names of its own, and knows those of the graph around it."""
+    inputs = {"x": TensorProto.FLOAT, "c": TensorProto.BOOL, "d": TensorProto.DOUBLE}
+    entries = [helper.make_tensor_value_info(name, kind, [1, 2, 4]) for name, kind in inputs.items()]
+    bad = {
+        "operator": [helper.make_node("NonZero", ["x"], ["n"], "bad")],
+        "zero-add": [helper.make_node("Add", ["a", "z"], ["n"], "bad")],
+        "double": [helper.make_node("Neg", ["d"], ["n"], "bad")],
+    }[rule]
+    fine = [helper.make_node("Neg", ["a"], ["n"], "fine")]
+    bodies = [
+        helper.make_graph(nodes, name, [], [helper.make_tensor_value_info("n", TensorProto.UNDEFINED, None)])
+        for name, nodes in (("then", bad), ("else", fine))
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv"),
+        helper.make_node("If", ["c"], ["o"], "if", then_branch=bodies[0], else_branch=bodies[1]),
+    ]
+    constants = {"w": np.ones((2, 2, 1), np.float32), "z": np.zeros(1, np.float32)}
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    output = helper.make_tensor_value_info("o", TensorProto.UNDEFINED, None)
+    model = helper.make_model(helper.make_graph(nodes, "g", entries, [output], tensors))
+    assert [(finding.rule, finding.node) for finding in check(model)] == [(rule, "bad")]
