@@ -88,6 +88,8 @@ def test_the_driver_s_own_number() -> None:
         return 0
 
     assert cuda.driver_cuda(lambda name: SimpleNamespace(cuDriverGetVersion=ask)) == (12, 6)
+    with pytest.raises(CudaError, match="no NVIDIA driver"):
+        cuda.driver_cuda(absent)
 
 
 def test_the_stand_in_has_cuda_s_own_parameters() -> None:

@@ -19,6 +19,7 @@ from edgevoice.errors import EdgevoiceError
 Bytes = npt.NDArray[np.uint8]
 
 DRIVER = "libcuda.so.1"
+NO_DRIVER = "no NVIDIA driver is installed (there is no libcuda)"
 NO_DEVICE = 100
 
 
@@ -118,7 +119,7 @@ def probe(library: Callable[[str], Any] = ctypes.CDLL) -> str:
     try:
         driver = library(DRIVER)
     except OSError:
-        return "no NVIDIA driver is installed (there is no libcuda)"
+        return NO_DRIVER
     status = int(driver.cuInit(0))
     if status == NO_DEVICE:
         return "the NVIDIA driver finds no GPU"
@@ -131,9 +132,12 @@ def probe(library: Callable[[str], Any] = ctypes.CDLL) -> str:
 
 
 def driver_cuda(library: Callable[[str], Any] = ctypes.CDLL) -> tuple[int, int]:
-    """The newest CUDA that the driver can serve, (12, 6) for JetPack 6.1; `probe` has found the driver."""
+    """The newest CUDA that the driver can serve, (12, 6) for JetPack 6.1. Raises `CudaError` without one."""
     version = ctypes.c_int(0)
-    library(DRIVER).cuDriverGetVersion(ctypes.byref(version))
+    try:
+        library(DRIVER).cuDriverGetVersion(ctypes.byref(version))
+    except OSError:
+        raise CudaError(NO_DRIVER) from None
     return version.value // 1000, version.value % 1000 // 10
 
 
