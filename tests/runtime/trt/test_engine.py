@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from standin.cudart import Cudart
 from standin.gpu import Gpu
-from standin.trt import BYTES_A_STEP, Tensorrt
+from standin.trt import BYTES_A_STEP, IExecutionContext, Tensorrt
 from standin.voice import make_plans, on_cpu, speak
 
 from edgevoice import bundle
@@ -95,6 +95,15 @@ def test_a_lost_device_is_told_and_frees_without_a_fault(tiny_bundle: Path, gpu:
     gc.collect()
 
 
+def test_a_run_for_which_memory_is_lacking_says_so(tiny_bundle: Path, gpu: Gpu) -> None:
+    trt = Tensorrt(gpu)
+    loaded = engines.load(trt, CudaPython(Cudart(gpu)), make_plans(trt, tiny_bundle))
+    trt.run_fault = "Error Code 1: Cuda Runtime (out of memory)"
+    with pytest.raises(CudaError, match="the GPU failed in the encoder") as caught:
+        speak(Stages(bundle.read(tiny_bundle).manifest, **loaded), 9)
+    assert (caught.value.memory, caught.value.lost) == (True, False)
+
+
 def test_a_run_that_fails_leaves_the_next_one_whole(tiny_bundle: Path, gpu: Gpu) -> None:
     trt = Tensorrt(gpu)
     loaded = engines.load(trt, CudaPython(Cudart(gpu)), make_plans(trt, tiny_bundle))
@@ -146,6 +155,31 @@ def test_another_voice_s_input_is_refused(tiny_bundle: Path, gpu: Gpu, on_gpu: L
     stages = on_gpu(gpu, tiny_bundle)
     with pytest.raises(EdgevoiceError, match=r"takes latents of shape .* another bundle's"):
         stages.vocoder.run({"latents": np.zeros((1, 3, 8), np.float32)})
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_an_input_of_another_width_is_refused(
+    tiny_multispeaker_bundle: Path, gpu: Gpu, on_gpu: Load, width: int
+) -> None:
+    """Fewer numbers would be filled up with what lay there, more would cover what lies behind."""
+    encoder = on_gpu(gpu, tiny_multispeaker_bundle).encoder
+    feeds = {slot.name: np.zeros(slot.at(8), slot.dtype) for slot in encoder._inputs}  # type: ignore[attr-defined]
+    wide = feeds["speaker"].shape[-1]
+    encoder.run(feeds)
+    with pytest.raises(EdgevoiceError, match=rf"takes speaker of shape \(1, {wide}\), not \(1, {width}\)"):
+        encoder.run({**feeds, "speaker": np.ones((1, width), np.float32)})
+
+
+def test_an_engine_that_takes_no_shape_of_its_own_profile_is_refused(
+    tiny_bundle: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = Tensorrt(gpu)
+    plans = make_plans(trt, tiny_bundle)
+    monkeypatch.setattr(IExecutionContext, "set_input_shape", lambda *_: False)
+    with pytest.raises(EdgevoiceError, match=r"the encoder's engine lacks phonemes of \(1, .*build it again"):
+        engines.load(trt, CudaPython(Cudart(gpu)), plans)
+    gc.collect()
+    assert gpu.held == 0
 
 
 @pytest.mark.parametrize("growth", [2, 4])

@@ -88,10 +88,8 @@ def _runtime(trt: Module) -> Any:
 
 
 class TensorRtEngine:
-    """One stage. ``arena_bytes``: its own need of the shared arena; ``weights_bytes``: about its plan.
-
-    ``graphs``: how many lengths it keeps as graphs.
-    """
+    """One stage. ``arena_bytes``: its own need of the shared arena; ``graphs``: how many lengths it keeps as
+    graphs."""
 
     def __init__(self, trt: Module, runtime: Any, stage: str, plan: Plan, shared: Shared) -> None:
         self._trt, self._stage, self._lengths, self.shared = trt, stage, plan.lengths, shared
@@ -102,7 +100,6 @@ class TensorRtEngine:
                 refusal = _refusal(f"does not load the {stage}'s engine", record)
                 raise refusal if refusal.memory else Stale(str(refusal), stage)
         self.arena_bytes = int(self._trt_engine.device_memory_size_v2)
-        self.weights_bytes = len(plan.data)
         self._free = self._lane(len(plan.lengths.profiles) - 1)
         self._inputs, self._outputs = self._slots()
         self.inputs = tuple(slot.name for slot in self._inputs)
@@ -132,7 +129,7 @@ class TensorRtEngine:
             if lane is None:
                 lane = self._free
                 self._shape(lane, length)
-            self._write(feeds)
+            self._write(feeds, length)
             try:
                 if lane.graph is not None:
                     self.shared.cuda.launch(lane.graph, self.shared.stream)
@@ -175,7 +172,8 @@ class TensorRtEngine:
             shape = tuple(trt_engine.get_tensor_shape(name))
             if -1 in shape:
                 shape = tuple(trt_engine.get_tensor_profile_shape(name, profile)[2])
-            context.set_input_shape(name, shape)
+            if not context.set_input_shape(name, shape):
+                raise EdgevoiceError(f"the {self._stage}'s engine lacks {name} of {shape}: build it again")
             offset = self._place(inputs, name, shape, offset)
         outputs: list[_Slot] = []
         for name in (name for name in names if name not in taken):
@@ -276,12 +274,12 @@ class TensorRtEngine:
         part = self.shared.host.array[slot.offset : slot.offset + _bytes(shape, slot.dtype)]
         return part.view(slot.dtype).reshape(shape)
 
-    def _write(self, feeds: Mapping[str, Array]) -> None:
+    def _write(self, feeds: Mapping[str, Array], length: int) -> None:
         for slot in self._inputs:
-            value = feeds[slot.name]
-            if value.ndim != len(slot.shape) or value.shape[:-1] != slot.shape[:-1]:
+            value, shape = feeds[slot.name], slot.at(length)
+            if value.shape != shape:
                 raise EdgevoiceError(
-                    f"the {self._stage}'s engine takes {slot.name} of shape {slot.shape}, not {value.shape}: "
+                    f"the {self._stage}'s engine takes {slot.name} of shape {shape}, not {value.shape}: "
                     "it is another bundle's"
                 )
             np.copyto(self._view(slot, value.shape), value, casting="same_kind")
