@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgevoice.manifest import STAGES, Manifest, StageName, Variant
+from edgevoice.manifest import STAGES, Manifest, Precision, StageName, Variant
 from edgevoice.options import Wish
 
 
@@ -21,6 +21,14 @@ def for_tensorrt(manifest: Manifest, stage: StageName) -> list[Variant]:
     """The stage's files that TensorRT reads. Where there is none, ONNX Runtime runs the stage, and TensorRT
     the others of a bundle that was made for it."""
     return [v for v in manifest.stages[stage].variants if v.engine in ("any", "tensorrt")]
+
+
+def for_provider(manifest: Manifest, stage: StageName) -> Variant:
+    """What ONNX Runtime runs on a GPU: of TensorRT's files FP16 first and INT8, which only TensorRT runs
+    fast there, last; the CPU's where there are none."""
+    order: tuple[Precision, ...] = ("fp16", "fp32", "int8")
+    rows = sorted(for_tensorrt(manifest, stage), key=lambda variant: order.index(variant.precision))
+    return rows[0] if rows else manifest.stages[stage].speaks
 
 
 def without_tensorrt(manifest: Manifest) -> list[StageName]:

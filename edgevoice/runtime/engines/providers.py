@@ -1,8 +1,9 @@
 """ONNX Runtime on a GPU, for boards that have its CUDA or TensorRT provider and no TensorRT for this Python.
 
-Four traps are set right: cuDNN's search tries every algorithm for each new length (30 s became 0.15 s with
+Five traps are set right: cuDNN's search tries every algorithm for each new length (30 s became 0.15 s with
 its heuristic in others' reports), a length's first run is slow, nodes that a provider does not take run on
-the CPU without a word, and TensorRT's builds an engine anew for each length outside those that it has seen.
+the CPU without a word, as all do where its library is missing or it fails, and TensorRT's builds an engine
+anew for each length outside those that it has seen.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from edgevoice.errors import EdgevoiceError
-from edgevoice.runtime.engines import Array
+from edgevoice.runtime.engines import Array, cuda
 from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.onnx import set_threads
 from edgevoice.runtime.engines.tensorrt.build import Steps
+from edgevoice.runtime.engines.tensorrt.cache import Machine
+from targets import host
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
 WORDS = {CUDA: "CUDA", TENSORRT: "TensorRT", CPU: "the CPU"}
@@ -34,18 +37,34 @@ def available() -> list[str]:
     return [provider for provider in (TENSORRT, CUDA) if provider in there]
 
 
+def kept(home: Path) -> Path:
+    """The folder for engines that TensorRT's provider builds: it knows none of our signatures, so each GPU,
+    driver and release has its own. What cannot be asked without a way to CUDA from Python is left out."""
+    try:
+        device = cuda.load().device()
+        known = (device.name, device.capability, device.cuda)
+    except CudaError:
+        known = ("", "", "")
+    name, capability, version = known
+    here = Machine(name, capability, f"onnxruntime {ort.__version__}", version, host.read().l4t or "")
+    return home / "ort" / f"{here.key}.{ort.__version__}"
+
+
 def options(
-    providers: Sequence[str], cache: Path | None, profile: Mapping[str, str] | None = None
+    providers: Sequence[str],
+    cache: Path | None,
+    profile: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> list[tuple[str, dict[str, str]]]:
     """The providers with what each is told; ``cache``: the folder for engines that TensorRT's builds;
-    ``profile``: the lengths that it builds them for (`profile_of`)."""
+    ``profile``: the lengths that it builds them for (`profile_of`); ``half``: the file is in FP16."""
     told: dict[str, dict[str, str]] = {
         CUDA: {
             "cudnn_conv_algo_search": "HEURISTIC",
             "arena_extend_strategy": "kSameAsRequested",
             "do_copy_in_default_stream": "1",
         },
-        TENSORRT: {"trt_fp16_enable": "0", "trt_engine_cache_enable": "1" if cache else "0"},
+        TENSORRT: {"trt_fp16_enable": "1" if half else "0", "trt_engine_cache_enable": "1" if cache else "0"},
         CPU: {},
     }
     if cache:
@@ -70,10 +89,11 @@ def _sizes(shape: Sequence[int | str | None], length: int) -> list[str]:
 
 
 class ProviderEngine:
-    """One stage by ONNX Runtime's providers, the best first; the CPU takes what they do not.
+    """One stage by ONNX Runtime's providers, the best first; the CPU takes what they do not, but not all.
 
     ``placement``: nodes by provider, counted in the first warm-up. ``windows``: feeds of each length that
-    will come often; all are run once. ``steps``: all lengths that may come. `run` raises `CudaError`.
+    will come often; all are run once. ``steps``: all lengths that may come. ``half``: the file is in FP16.
+    Raises `EdgevoiceError` where none of the providers runs anything of it; `run` raises `CudaError`.
     """
 
     def __init__(
@@ -83,24 +103,34 @@ class ProviderEngine:
         windows: Sequence[Mapping[str, Array]] = (),
         cache: Path | None = None,
         steps: Steps | None = None,
+        half: bool = False,
     ) -> None:
-        self._path = path
+        self._path, self._asked = path, tuple(providers)
         chosen = [*providers, CPU] if CPU not in providers else [*providers]
         profile = profile_of(path, steps) if steps and TENSORRT in chosen else {}
         try:
-            self._begin(options(chosen, cache, profile), windows)
+            self._begin(options(chosen, cache, profile, half), windows)
         except EdgevoiceError:
             # A graph that it takes in parts needs the lengths of each part's inputs, which only it knows.
             if not profile:
                 raise
-            self._begin(options(chosen, cache), windows)
+            self._begin(options(chosen, cache, half=half), windows)
 
     def _begin(self, chosen: Any, windows: Sequence[Mapping[str, Array]]) -> None:
         self.placement: dict[str, int] = _placement(self._path, chosen, windows[0]) if windows else {}
         self._session = _session(self._path, chosen, _settings())
+        self._check(self._session.get_providers())
+        if windows:
+            self._check(self.placement)
         self.inputs = tuple(node.name for node in self._session.get_inputs())
         for feeds in windows:
             self.run({name: feeds[name] for name in self.inputs})
+
+    def _check(self, used: Container[str]) -> None:
+        """A provider that is listed may lack its library, or take no node; both are silent."""
+        if not any(provider in used for provider in self._asked):
+            asked = " or ".join(WORDS.get(provider, provider) for provider in self._asked)
+            raise EdgevoiceError(f"ONNX Runtime {ort.__version__} runs nothing of {self._path} by {asked}")
 
     def run(self, feeds: Mapping[str, Array]) -> list[npt.NDArray[Any]]:
         try:
@@ -125,7 +155,8 @@ def _settings() -> ort.SessionOptions:
 
 def _session(path: Path, chosen: Any, settings: ort.SessionOptions) -> Any:
     try:
-        return ort.InferenceSession(str(path), settings, chosen)
+        # Its own fallback prints to stdout, which may be the sound, and goes on with the CPU.
+        return ort.InferenceSession(str(path), settings, chosen, enable_fallback=0)
     except Exception as error:
         raise _refusal("load", path, error) from None
 

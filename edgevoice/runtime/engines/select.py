@@ -126,19 +126,27 @@ def _by_provider(bundle: Bundle, threads: int, reason: str) -> Selected | None:
         return None
     from edgevoice.runtime.engines.tensorrt import shapes
     from edgevoice.runtime.engines.tensorrt.here import home
-    from edgevoice.runtime.engines.tensorrt.timing import median
+    from edgevoice.runtime.engines.tensorrt.timing import differs, median
     from edgevoice.runtime.windows import heard
 
     try:
         on_cpu, windows = heard(bundle, threads)
-        cache, lengths = home(bundle.path), shapes.of(bundle.manifest)
+        cache, lengths = providers.kept(home(bundle.path)), shapes.of(bundle.manifest)
+        files = {stage: choice.for_provider(bundle.manifest, stage) for stage in STAGES}
         engines = {
             stage: providers.ProviderEngine(
-                bundle.file(bundle.variant(stage).file), there, windows[stage], cache, lengths[stage].all
+                bundle.file(row.file),
+                there,
+                windows[stage],
+                cache,
+                lengths[stage].all,
+                row.precision == "fp16",
             )
-            for stage in STAGES
+            for stage, row in files.items()
         }
         longest = {stage: windows[stage][0] for stage in STAGES}
+        if any(differs(engines[s].run(longest[s]), on_cpu[s].run(longest[s])) for s in STAGES):
+            return None
         ours, theirs = (
             sum(median(row[stage], longest[stage]) for stage in STAGES) for row in (engines, on_cpu)
         )
