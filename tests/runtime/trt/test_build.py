@@ -121,3 +121,19 @@ def test_the_log_s_reason_is_its_own_first_error() -> None:
 def test_steps_rise(lengths: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="rise"):
         Steps(*lengths)
+
+
+@pytest.mark.parametrize(
+    ("severity", "text", "memory"),
+    [
+        ("ERROR", "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)", True),
+        ("ERROR", "[virtualMemoryBuffer.cpp::resizePhysical] Error Code 2: OutOfMemory (Requested 9)", True),
+        ("INTERNAL_ERROR", "cudaErrorMemoryAllocation", True),
+        ("ERROR", "Error Code 10: Internal Error (Could not find any implementation for node)", False),
+        ("WARNING", "Tactic skipped: out of memory", False),
+    ],
+)
+def test_memory_that_ran_out_is_told_from_other_errors(severity: str, text: str, memory: bool) -> None:
+    record = library.Record()
+    record.lines.append((severity, text))
+    assert record.no_memory == memory
