@@ -17,9 +17,10 @@ from compress.rtx.figures import Figures
 from compress.workspace import Workspace
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
-from edgevoice.manifest import STAGES, Ahead, Manifest, Variant
+from edgevoice.manifest import STAGES, Ahead, Manifest
 from edgevoice.runtime.engines.tensorrt import shapes
 from edgevoice.runtime.engines.tensorrt.build import Order
+from edgevoice.runtime.engines.tensorrt.prepare import readable
 from targets import Target
 from targets.render import mib
 
@@ -47,7 +48,7 @@ def check(target: Target) -> str:
 def add(
     made: Manifest, files: Mapping[str, Path], target: Target, work: Workspace, say: Say
 ) -> tuple[Manifest, dict[str, Path]]:
-    """The manifest and the files with an engine for each file that TensorRT reads but FP32 beside another.
+    """The manifest and the files with an engine for each file that a device would build one of.
 
     The estimates of working memory give way to the builds' own figures. Raises `EdgevoiceError` with
     TensorRT's reason; nothing is written then.
@@ -58,7 +59,7 @@ def add(
         profiles = shapes.of(made)[stage].profiles
         variants = []
         for variant in made.stages[stage].variants:
-            if not _wanted(variant, made.stages[stage].variants):
+            if variant not in readable(made, stage):
                 variants.append(variant)
                 continue
             source = files[variant.file]
@@ -74,13 +75,6 @@ def add(
             variants.append(msgspec.structs.replace(variant, arena_bytes=figures.activation_bytes))
         stages[stage] = msgspec.structs.replace(made.stages[stage], variants=variants)
     return msgspec.structs.replace(made, stages=stages, engines=engines), every
-
-
-def _wanted(variant: Variant, others: list[Variant]) -> bool:
-    """As on a device: FP32 only where nothing narrower is there."""
-    readable = [other for other in others if other.engine in ("any", "tensorrt")]
-    narrow = [other for other in readable if other.precision != "fp32"]
-    return variant in (narrow or readable)
 
 
 def _built(order: Order, name: str, work: Workspace) -> tuple[Path, Figures]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,16 @@ from edgevoice.runtime.engines.tensorrt import engine as engines
 from edgevoice.runtime.engines.tensorrt.cache import Cache
 from edgevoice.runtime.engines.tensorrt.record import Reading, Record
 from edgevoice.runtime.synthesis import Stages
+
+_device = prepare.device
+
+
+@pytest.fixture(autouse=True)
+def machine_looked_at_anew() -> Iterator[None]:
+    """A process knows its machine for good; tests are on several."""
+    _device.cache_clear()
+    yield
+    _device.cache_clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ a builder takes memory that it does not give back, and one that crashes must not
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -53,8 +54,9 @@ def readable(manifest: Manifest, stage: StageName) -> list[Variant]:
     return sorted(narrow or found, key=lambda variant: PRECISIONS.index(variant.precision))
 
 
+@functools.cache
 def device() -> Target | None:
-    """The profile of this machine, if it is known and runs TensorRT."""
+    """The profile of this machine, if it is known and runs TensorRT. Every file's signature asks for it."""
     try:
         found = load(host.read().targets[0])
     except TargetError:
