@@ -21,12 +21,11 @@ from onnx import TensorProto, helper
 from calibration.census import explicit_int8
 from calibration.graph import producers, tidy
 from calibration.ranges import session
+from targets.advice import KERNELS_BYTES
 
 PRODUCTS = frozenset(["Conv", "ConvTranspose", "MatMul", "Gemm"])
 VIEWS = frozenset(["DequantizeLinear", "Identity", "Reshape", "Squeeze", "Unsqueeze"])
 """The same data under another name, where it is read by a product."""
-KERNELS_BYTES = 8 << 20
-"""What TensorRT for RTX took beside the data for Piper's vocoder, 32 to 1,024 frames, FP32 and FP16."""
 ATTENTION = 3.5
 """Times that a tensor counts which grows with the square of the length: relative positions are padded, turned
 and cut between the products, and at free lengths the builder keeps each step."""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 # How a stage shrinks, relative to FP32. Weights: read from engines that TensorRT for RTX built of Piper's
 # decoder (6.34, 3.17 and 2.25 MiB); stages of which all layers can be INT8 shrink more (0.25 to 0.28).
 WEIGHTS = {"fp32": 1.0, "fp16": 0.50, "int8": 0.36}
-# Its engines' working memory is 8 MiB for their kernels, whatever the stage, and data that follow precision
-# and chunk (INT8 files keep what lies between layers in FP16).
-KERNELS = 8 << 20
+# Its engines' working memory is this for their kernels, as read for Piper's vocoder (32 to 1,024 frames, FP32
+# and FP16), and data that follow precision and chunk (INT8 files keep what lies between layers in FP16).
+KERNELS_BYTES = 8 << 20
 ENGINE = {"fp32": 1.0, "fp16": 0.50, "int8": 0.50}
 ENGINE_HALF_CHUNK = 0.50
 # ONNX Runtime keeps more: the cautious ones of what was read.
@@ -35,7 +35,7 @@ def _chunk(plan: Plan, halvings: int, words: str) -> str:
 def _arena(stage: StageCost, engine: str, precision: str, halvings: int) -> float:
     kernels, sizes, half = 0, ARENA, HALF_CHUNK
     if engine == "tensorrt":
-        kernels, sizes, half = min(KERNELS, stage.arena_bytes), ENGINE, ENGINE_HALF_CHUNK
+        kernels, sizes, half = min(KERNELS_BYTES, stage.arena_bytes), ENGINE, ENGINE_HALF_CHUNK
     chunk = half**halvings if stage.name in CHUNKED else 1.0
     return kernels + (stage.arena_bytes - kernels) * chunk * sizes[precision] / sizes[stage.precision]
 
