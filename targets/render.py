@@ -14,6 +14,11 @@ def mib(size: int | float) -> str:
     return f"{size / (1 << 20):.1f} MiB"
 
 
+def megabytes(size: int) -> str:
+    """Bytes as text in MB, as disks and downloads are counted."""
+    return f"{size / 1e6:.1f} MB"
+
+
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
     """Rows of cells as aligned text; `right` are the columns that end flush."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -20,13 +20,14 @@ from edgevoice.deploy.layout import Folder, current_name, is_deployed, on_trial
 from edgevoice.deploy.listing import Release
 from edgevoice.deploy.local import KEEP, Deployment, SelfTest, commit, deploy, go_back_if_on_trial, rollback
 from edgevoice.deploy.lock import still
-from edgevoice.deploy.selftest import faults, limits_for, sentence
+from edgevoice.deploy.selftest import faults, limits_for
 from edgevoice.deploy.trial import deploying
 from edgevoice.deploy.watching import BY_ITSELF, Watch
 from edgevoice.errors import EdgevoiceError
 from edgevoice.options import Wish
 from edgevoice.serve import client
 from edgevoice.serve.protocol import Status, Words
+from edgevoice.text.sample import sentence
 
 POLL_SECONDS = 0.1
 COMMAND_SECONDS = 120.0

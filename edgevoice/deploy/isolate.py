@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from edgevoice.deploy.selftest import Report, peak_bytes
-from edgevoice.deploy.stage import megabytes
 from targets import memory
+from targets.render import megabytes
 
 COMMAND = (sys.executable, "-m", "edgevoice.deploy.selftest")
 POLL_SECONDS = 0.02

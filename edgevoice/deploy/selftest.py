@@ -21,22 +21,10 @@ import numpy.typing as npt
 
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
+from edgevoice.text.sample import base, sentence
 from targets import child
 
 Sound = npt.NDArray[np.float32]
-
-SENTENCES = {
-    "de": "Hallo, diese Stimme ist installiert und bereit zu sprechen.",
-    "en": "Hello, this voice is installed and ready to speak.",
-    "es": "Hola, esta voz está instalada y lista para hablar.",
-    "fr": "Bonjour, cette voix est installée et prête à parler.",
-    "it": "Ciao, questa voce è installata e pronta a parlare.",
-    "ja": "こんにちは、音声の準備ができました。",
-    "nl": "Hallo, deze stem is geïnstalleerd en klaar om te spreken.",
-    "pt": "Olá, esta voz está instalada e pronta para falar.",
-    "ru": "Здравствуйте, голос установлен и готов говорить.",
-    "zh": "你好，语音已经安装好了，可以使用。",
-}
 
 _DENSE_SCRIPTS = ("ja", "zh")
 
@@ -77,13 +65,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_bytes: int = 0
 
 
-def sentence(language: str) -> str:
-    """A short sentence in ``language`` ("en-us", "zh", ...), English where there is none."""
-    return SENTENCES.get(_base(language), SENTENCES["en"])
-
-
 def limits_for(language: str) -> Limits:
-    return Limits(shortest=0.06, longest=0.7) if _base(language) in _DENSE_SCRIPTS else Limits()
+    return Limits(shortest=0.06, longest=0.7) if base(language) in _DENSE_SCRIPTS else Limits()
 
 
 def collect(chunks: Iterable[Sound], most_samples: int) -> Sound:
@@ -191,10 +174,6 @@ def _be_expendable(parent: int) -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     child.end_with_parent(parent)
-
-
-def _base(language: str) -> str:
-    return language.replace("_", "-").split("-")[0].lower()
 
 
 def _frame_dbfs(sound: Sound, rate: int) -> npt.NDArray[np.float64]:

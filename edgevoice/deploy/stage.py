@@ -12,6 +12,7 @@ from edgevoice import bundle
 from edgevoice.deploy.layout import Folder, installed
 from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
+from targets.render import megabytes
 
 # Folders, the manifest, the state and what the file system itself takes.
 SPARE_BYTES = 1 << 20
@@ -68,10 +69,6 @@ def stage(source: bundle.Bundle, work: Plan, destination: Path) -> bundle.Bundle
     if staged.id != source.id:
         raise EdgevoiceError(f"{source.path} changed while it was copied: deploy again once it is finished")
     return staged
-
-
-def megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
 
 
 def _held(wanted: set[str], folder: Folder) -> Iterator[tuple[str, Path]]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevoice.bundle import Bundle
-from edgevoice.deploy.selftest import sentence
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.runtime.engines import Array, Engine
 from edgevoice.runtime.voice import Voice
+from edgevoice.text.sample import sentence
 
 
 class _Spy:

@@ -19,11 +19,11 @@ from edgevoice.deploy.layout import (
     short,
 )
 from edgevoice.deploy.local import go_back_if_on_trial
-from edgevoice.deploy.stage import megabytes
 from edgevoice.deploy.trial import abandoned
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit import install, launcher
 from edgevoice.options import Wish
+from targets.render import megabytes
 
 if TYPE_CHECKING:
     from edgevoice.runtime.voice import Voice

@@ -19,9 +19,10 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 
 import msgspec
 
-from edgevoice.deploy.stage import SPARE_BYTES, megabytes
+from edgevoice.deploy.stage import SPARE_BYTES
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.reader import PEEK_BYTES, peek
+from targets.render import megabytes
 
 SILENT_SECONDS = 30.0
 LONGEST_SECONDS = 3600.0

@@ -14,7 +14,8 @@ from deploy.deploy_bundles import make
 from deploy.speaker import RATE, tone
 
 from edgevoice.deploy import isolate
-from edgevoice.deploy.selftest import Limits, Report, Sound, collect, faults, limits_for, sentence
+from edgevoice.deploy.selftest import Limits, Report, Sound, collect, faults, limits_for
+from edgevoice.text.sample import sentence
 
 HERE = Path(__file__).parent
 TEXT = sentence("en-us")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from edgevoice import budget
 from edgevoice.bundle import Bundle
-from edgevoice.deploy.stage import megabytes
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, StageName
 from edgevoice.options import Wish
 from edgevoice.runtime import choice
 from targets import load, memory
+from targets.render import megabytes
 
 
 @dataclass(frozen=True)
