@@ -12,11 +12,12 @@ from edgevoice import bundle
 from edgevoice.deploy import local
 from edgevoice.deploy.layout import Folder, refuse_place
 from edgevoice.deploy.lock import still
-from edgevoice.deploy.stage import SPARE_BYTES, megabytes
+from edgevoice.deploy.stage import SPARE_BYTES
 from edgevoice.errors import EdgevoiceError
 from edgevoice.pack.incoming import explain, work_folder
 from edgevoice.pack.reader import Pack, PackError, opened
 from edgevoice.signing import openssh
+from targets.render import megabytes
 
 Deploy = Callable[[Path], local.Deployment]
 
