@@ -39,7 +39,7 @@ class Memory:
 class Gpu:
     """``fail_allocation``: after so many allocations one fails. ``lost``: it has fallen off the bus.
 
-    ``lost_after``: it does so in this run of an engine.
+    ``lost_after``: it does so in this run of an engine. ``elsewhere``: bytes that other processes hold.
     """
 
     total: int = 1 << 30
@@ -48,6 +48,7 @@ class Gpu:
     fail_allocation: int | None = None
     lost: bool = False
     lost_after: int | None = None
+    elsewhere: int = 0
     device_blocks: dict[int, Memory] = field(default_factory=dict)
     host_blocks: dict[int, Memory] = field(default_factory=dict)
     streams: dict[int, list[Operation]] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Gpu:
 
     @property
     def used(self) -> int:
-        return sum(block.size for block in self.device_blocks.values())
+        return self.elsewhere + sum(block.size for block in self.device_blocks.values())
 
     def check(self) -> None:
         if self.lost:

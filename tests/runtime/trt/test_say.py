@@ -159,5 +159,5 @@ def test_the_tests_that_need_a_gpu_run(gpu_bundle: Path, tmp_path: Path) -> None
         gpu={"fast": True},
     )
     assert done.returncode == 0, done.stdout
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout
     assert "skipped" not in done.stdout

@@ -12,6 +12,10 @@ import types
 
 SAID = json.loads(os.environ.get("STANDIN_GPU", "{}"))
 
+ABOVE = int(os.environ.get("STANDIN_ABOVE", "0"))
+"""Processes that this one descends from and that may hold a context."""
+os.environ["STANDIN_ABOVE"] = str(ABOVE + 1)
+
 
 def _count(pointer):
     ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = 1
