@@ -26,8 +26,8 @@ class Ours:
         self.about = f"{version('edgevoice')} ({precisions})"
 
     def speak(self, text: str, seed: int, hear: Callable[[Float], None]) -> None:
-        # No pause: silence between sentences would count as audio made.
-        for chunk in self._voice.stream(text, seed=seed, pause=0.0, chunks=self._chunks):
+        # No pause: silence between sentences would count as audio made. The peers are not trimmed either.
+        for chunk in self._voice.stream(text, seed=seed, pause=0.0, trim=False, chunks=self._chunks):
             hear(chunk)
 
 
