@@ -71,9 +71,7 @@ def say(
         Optional[str],  # noqa: UP045
         typer.Option("--device", help="ALSA device of the loudspeaker (aplay -L lists them)."),
     ] = None,
-    speed: Annotated[
-        float, typer.Option("--speed", help="0.1 to 10: 2 takes half of the time, 0.5 twice as long.")
-    ] = 1.0,
+    speed: Annotated[float, typer.Option("--speed", help="0.1 to 10: 2 takes about half of the time.")] = 1.0,
     pause: Annotated[
         float, typer.Option("--pause", help="Seconds between sentences, 0 to 60.")
     ] = PAUSE_SECONDS,
