@@ -24,12 +24,12 @@ from edgevoice.runtime.synthesis import Stages
 from edgevoice.runtime.voice import Voice
 
 INDEX = "samples.json"
-REFERENCE, CHOSEN = "fp32", "chosen"
+TEACHER, REFERENCE, CHOSEN = "teacher", "fp32", "chosen"
 TITLES = {
-    "teacher": "Teacher",
-    "fp32": "FP32 stages",
+    TEACHER: "Teacher",
+    REFERENCE: "FP32 stages",
     "student": "Student, FP32",
-    "chosen": "Smallest files that travel",
+    CHOSEN: "Smallest files that travel",
 }
 
 Wave = npt.NDArray[np.floating[Any]]
@@ -127,14 +127,18 @@ def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
     """
     voice = Voice.load(bundle.path, threads=1, verify=False)
     sounds: dict[str, list[Wave]] = {}
-    plain = _single_precision(bundle)
-    if plain is not None:
-        chosen, voice.stages = voice.stages, plain
-        sounds[REFERENCE] = [_say(voice, text) for text in texts]
-        voice.stages = chosen
-    version = REFERENCE if _chose_single_precision(bundle) else CHOSEN
-    sounds[version] = [_say(voice, text) for text in texts]
+    for version, stages in versions(bundle, voice.stages).items():
+        voice.stages = stages
+        sounds[version] = [_say(voice, text) for text in texts]
     return Samples(voice.sample_rate, tuple(texts), sounds)
+
+
+def versions(bundle: Bundle, chosen: Stages) -> dict[str, Stages]:
+    """What can be heard of a bundle whose choice is loaded: its FP32 stages if they all travel, and those."""
+    if all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages):
+        return {REFERENCE: chosen}
+    plain = _single_precision(bundle)
+    return {CHOSEN: chosen} if plain is None else {REFERENCE: plain, CHOSEN: chosen}
 
 
 def _say(voice: Voice, text: str) -> Wave:
@@ -142,15 +146,10 @@ def _say(voice: Voice, text: str) -> Wave:
 
 
 def _single_precision(bundle: Bundle) -> Stages | None:
-    """The bundle's stages in FP32, or None if it does not carry them or chose them anyway."""
     engines: dict[str, Any] = {}
     for name, stage in bundle.manifest.stages.items():
         files = [variant.file for variant in stage.variants if variant.precision == "fp32"]
         if not files:
             return None
         engines[name] = OnnxEngine(bundle.file(files[0]), 1)
-    return None if _chose_single_precision(bundle) else Stages(bundle.manifest, **engines)
-
-
-def _chose_single_precision(bundle: Bundle) -> bool:
-    return all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages)
+    return Stages(bundle.manifest, **engines)

@@ -17,7 +17,7 @@ from calibration.gate import Verdict, groups_asked
 from calibration.gate import judge as hold
 from calibration.measures.compare import Comparison, available
 from calibration.measures.statistics import Interval, mean
-from calibration.samples import CHOSEN
+from calibration.samples import CHOSEN, TEACHER
 from compress import judge
 from compress.draft import Draft, Float, Spoken, speak
 from compress.measuring import Heard, Measuring, measures
@@ -84,7 +84,7 @@ class Against:
         """The first sentences, and how teacher, student and the student with these files say them."""
         few = speak(self.teacher, self.run.corpus.against[:count], SEED)
         student, chosen = (judge.heard(self.run.draft, few, _engines(self._paths(f))) for f in ({}, files))
-        return few.sentences, {"teacher": few.sounds, "student": student, CHOSEN: chosen}
+        return few.sentences, {TEACHER: few.sounds, "student": student, CHOSEN: chosen}
 
     def _paths(self, files: Mapping[StageName, Path]) -> dict[StageName, Path]:
         return {stage: files.get(stage, self.run.draft.path(stage)) for stage in STAGES}

@@ -28,7 +28,7 @@ ROUNDS = 7
 TIMED_SECONDS = 4.0
 
 
-class _Forced:
+class Forced:
     """A candidate encoder whose durations are replaced, so that both sounds have the same length.
 
     ``own``: the durations that it gave itself, sentence by sentence.
@@ -53,10 +53,10 @@ def heard(draft: Draft, spoken: Spoken, engines: Mapping[StageName, Engine]) -> 
 
 def _at_its_durations(
     spoken: Spoken, engines: Mapping[StageName, Engine]
-) -> tuple[Mapping[StageName, Engine], _Forced | None]:
+) -> tuple[Mapping[StageName, Engine], Forced | None]:
     if "encoder" not in engines:
         return engines, None
-    forced = _Forced(engines["encoder"], spoken.durations)
+    forced = Forced(engines["encoder"], spoken.durations)
     return {**engines, "encoder": forced}, forced
 
 

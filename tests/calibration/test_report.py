@@ -20,11 +20,11 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
-from calibration import cli
 from calibration.quantize import quantize
 from calibration.report import charts, page, pictures, sections, tables, write
 from calibration.report.words import MEANINGS
 from calibration.samples import Samples, folder_of, keep, read, remake
+from compress import report as verb
 from edgevoice import budget, bundle, manifest
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
@@ -238,7 +238,7 @@ def test_the_kept_search_and_command_stay_where_other_text_is_spoken(made: Bundl
     mine = replace(made, path=tmp_path / "bundle")
     shutil.copytree(made.path, mine.path)
     keep(mine, Samples(16000, ("a",), {"fp32": sounds(1)}, {"vocoder.int8.cpu.onnx": SEARCHED}, "made by x"))
-    found = cli._samples(mine, ["hello there."])
+    found = verb._samples(mine, ["hello there."], None)
     assert found is not None
     assert (found.texts, list(found.sounds)) == (("hello there.",), ["fp32", "chosen"])
     assert found.rate == made.manifest.voice.sample_rate
@@ -325,7 +325,7 @@ def test_sounds_of_another_bundle_are_not_shown(made: Bundle, tmp_path: Path):
         read(mine)
     app = typer.Typer()
     app.command("other")(lambda: None)
-    cli.register(app)
+    verb.register(app)
     out = tmp_path / "a.html"
     command = ["report", str(mine.path), "-o", str(out)]
     assert CliRunner().invoke(app, command).exit_code != 0
@@ -355,7 +355,7 @@ def test_a_bundle_that_chose_fp32_is_not_heard_as_its_smallest_files(tiny_bundle
 def test_the_verb_writes_the_page(made: Bundle, tmp_path: Path):
     app = typer.Typer()
     app.command("other")(lambda: None)
-    cli.register(app)
+    verb.register(app)
     out = tmp_path / "deep" / "report.html"
     done = CliRunner().invoke(
         app, ["report", str(made.path), "-o", str(out), "--text", "hello.", "--text", "you."]
@@ -373,7 +373,7 @@ def test_a_deployed_folder_has_the_page_of_its_release(made: Bundle, tmp_path: P
     (root / "current").symlink_to(f"releases/{release.name}")
     app = typer.Typer()
     app.command("other")(lambda: None)
-    cli.register(app)
+    verb.register(app)
     done = CliRunner().invoke(app, ["report", str(root), "-o", str(tmp_path / "a.html"), "--text", "hi."])
     assert done.exit_code == 0, done.output
     assert made.id in (tmp_path / "a.html").read_text()
@@ -386,7 +386,7 @@ def test_a_bundle_for_a_profile_that_is_not_here_has_no_memory_plan(made: Bundle
     other = bundle.write(tmp_path / "other", described, files)
     app = typer.Typer()
     app.command("other")(lambda: None)
-    cli.register(app)
+    verb.register(app)
     out = tmp_path / "a.html"
     done = CliRunner().invoke(app, ["report", str(other.path), "-o", str(out), "--text", "hi."])
     assert done.exit_code == 0, done.output

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -46,6 +47,10 @@ def report(
         Optional[str],  # noqa: UP045
         typer.Option("--target", help="Plan memory for this device instead of the bundle's own target."),
     ] = None,
+    teacher: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--teacher", help="Make the sounds anew, beside this voice's: what it was made of."),
+    ] = None,
 ) -> None:
     """Show a bundle on one self-contained page: sound, size, speed, quality, memory, provenance."""
     made = read(bundle)
@@ -54,26 +59,42 @@ def report(
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    print(write(output, page(made, _samples(made, text or []), _plan(made.manifest, target))))
+    print(write(output, page(made, _samples(made, text or [], teacher), _plan(made.manifest, target))))
 
 
-def _samples(made: Bundle, texts: Sequence[str]) -> Samples | None:
-    """Those kept beside the bundle; where ``texts`` are given or none are kept, spoken anew."""
+def _samples(made: Bundle, texts: Sequence[str], teacher: Path | None) -> Samples | None:
+    """Those kept beside the bundle; spoken anew with ``texts`` or a ``teacher``, or where none are kept."""
     from calibration.samples import read, remake
 
     try:
         kept = read(made)
     except EdgevoiceError:
-        if not texts:
+        if not texts and teacher is None:
             raise
         kept = None  # such as sounds of another bundle, which --text gets around
-    if kept is not None and not texts:
+    if kept is not None and not texts and teacher is None:
         return kept
-    spoken = texts or (SPOKEN if made.manifest.voice.language.startswith("en") else ())
+    spoken = texts or _spoken(made.manifest, kept)
     if not spoken:
+        if teacher is not None:
+            raise EdgevoiceError("say with --text what is to be heard: no sounds of this bundle were kept")
         return None
-    fresh = remake(made, spoken)
+    fresh = remake(made, spoken) if teacher is None else _beside(teacher, made, spoken)
     return fresh if kept is None else replace(kept, texts=fresh.texts, sounds=fresh.sounds, rate=fresh.rate)
+
+
+def _spoken(manifest: Manifest, kept: Samples | None) -> Sequence[str]:
+    if kept is not None:
+        return kept.texts
+    return SPOKEN if manifest.voice.language.startswith("en") else ()
+
+
+def _beside(teacher: Path, made: Bundle, texts: Sequence[str]) -> Samples:
+    from compress import beside, teachers
+    from compress.workspace import Workspace
+
+    with TemporaryDirectory() as scratch:
+        return beside.samples(teachers.read(teacher), made, texts, Workspace(Path(scratch)))
 
 
 def _plan(manifest: Manifest, named: str | None) -> Plan | None:
