@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
@@ -19,7 +20,11 @@ def of(
     available_bytes: int | None = None,
     stages: Sequence[StageName] = STAGES,
 ) -> Plan:
-    """The plan of the bundle's files on ``target``, or of some ``stages`` of them."""
+    """The plan of the bundle's files on ``target``, or of some ``stages`` of them.
+
+    Of a bundle of which TensorRT runs nothing, by ONNX Runtime on the target's CPU.
+    """
+    target = spoken_on(manifest, target)
     return plan(
         _costs(manifest, target, {name: pick(name, manifest, target) for name in stages}),
         target,
@@ -27,6 +32,25 @@ def of(
         alternatives=_alternatives(manifest, target, {name: pick(name, manifest, target) for name in STAGES}),
         chunk_frames=manifest.chunks.long,
     )
+
+
+def spoken_on(manifest: Manifest, target: Target) -> Target:
+    """``target`` as the bundle uses it: by ONNX Runtime where TensorRT would run nothing of it."""
+    if target.engine == "onnxruntime" or choice.for_gpu(manifest) or not choice.without_tensorrt(manifest):
+        return target
+    return replace(target, engine="onnxruntime", runtime_bytes=None)
+
+
+def on_cpu(manifest: Manifest, target: Target) -> str:
+    """What to tell who plans a voice for a GPU that it leaves alone; empty where it uses it."""
+    if spoken_on(manifest, target) == target:
+        return ""
+    missing = choice.without_tensorrt(manifest)
+    stages = f"stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    told = f"this bundle has no file of the {stages} for TensorRT, so {target.name} speaks it on its CPU"
+    if manifest.provenance.target == target.id:
+        return f"{told}: what was tried for TensorRT was refused, and the manifest says why"
+    return f"{told}; for its GPU: `edgevoice compress VOICE --target {target.id} -o DIR`"
 
 
 def _costs(manifest: Manifest, target: Target, files: dict[StageName, Variant]) -> list[StageCost]:
@@ -105,22 +129,11 @@ def measured(
 
 
 def pick(name: StageName, manifest: Manifest, target: Target) -> Variant:
-    """The file that counts: ONNX Runtime's choice, or the target's best precision that TensorRT reads.
-
-    Raises `EdgevoiceError` where TensorRT reads none of the stage, and the bundle was not made for it.
-    """
+    """The file that counts: ONNX Runtime's choice, or the target's best precision that TensorRT reads."""
     stage = manifest.stages[name]
-    if target.engine == "onnxruntime":
-        return stage.speaks
     readable = choice.for_tensorrt(manifest, name)
-    if not readable and choice.for_gpu(manifest):
+    if target.engine == "onnxruntime" or not readable:
         return stage.speaks
-    if not readable:
-        raise EdgevoiceError(
-            f"{target.name} runs TensorRT, and this bundle, made for {manifest.provenance.target}, has no "
-            f"file of the stage {name} that TensorRT reads: make one with "
-            f"`edgevoice compress VOICE --target {target.id} -o DIR`"
-        )
     order = [*target.precisions, *PRECISIONS]  # TensorRT reads FP32 too, whatever pays off there
     return min(readable, key=lambda variant: order.index(variant.precision))
 

@@ -172,8 +172,11 @@ def plan(
     from edgevoice.runtime.find import read
     from targets import load
 
-    made = budget.of(read(bundle).manifest, load(target))
+    manifest, device = read(bundle).manifest, load(target)
+    made = budget.of(manifest, device)
     _print(made.to_dict() if as_json else f"{made.table()}\n\n{made.chart()}")
+    if told := budget.on_cpu(manifest, device):
+        _note(told)
     refusal = made.refusal()
     if refusal:
         _note(refusal)

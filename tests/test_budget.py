@@ -9,7 +9,6 @@ import pytest
 
 import targets
 from edgevoice import bench, budget, bundle
-from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import File, Manifest, Variant
 from targets import overhead
 
@@ -58,12 +57,23 @@ def test_the_target_s_best_that_its_engine_reads(
     assert budget.of(found, target).stages[-1].precision == counts.precision
 
 
-def test_a_bundle_without_a_file_for_the_target_s_engine_says_how_to_make_one(manifest: Manifest) -> None:
+def test_a_bundle_that_leaves_the_gpu_alone_is_planned_on_the_cpu_and_says_so(manifest: Manifest) -> None:
     found = with_files(manifest, CPU_INT8, chosen=CPU_INT8)
-    with pytest.raises(
-        EdgevoiceError, match=r"made for cpu, .* stage vocoder that TensorRT .*--target orin_nano_8gb"
-    ):
-        budget.of(found, ORIN)
+    made, on_cpu = budget.of(found, ORIN), budget.of(found, CPU)
+    assert (made.total_bytes, made.budget_bytes) == (on_cpu.total_bytes, ORIN.budget_bytes)
+    told = budget.on_cpu(found, ORIN)
+    assert "no file of the stage vocoder for TensorRT" in told
+    assert "--target orin_nano_8gb" in told
+    assert not budget.on_cpu(found, CPU)
+    assert not budget.on_cpu(with_files(manifest, FP32, chosen=FP32), ORIN)
+
+
+def test_a_bundle_made_for_the_gpu_in_vain_is_not_told_to_be_made_for_it(manifest: Manifest) -> None:
+    provenance = msgspec.structs.replace(manifest.provenance, target=ORIN.id)
+    found = msgspec.structs.replace(with_files(manifest, CPU_INT8, chosen=CPU_INT8), provenance=provenance)
+    told = budget.on_cpu(found, ORIN)
+    assert "manifest says why" in told
+    assert "--target" not in told
 
 
 def test_a_stage_for_onnx_runtime_alone_does_not_keep_tensorrt_from_the_others(manifest: Manifest) -> None:

@@ -197,6 +197,8 @@ def _memory(facts: Facts, manifest: Manifest, target: Target) -> Iterator[Findin
     refusal = budget.of(manifest, target, facts.memory.available or None).refusal()
     if refusal:
         yield Finding(refusal, "free memory there, or compress the voice with a smaller recipe")
+    if told := budget.on_cpu(manifest, target):
+        yield Finding("its GPU stays idle", told, fatal=False)
 
 
 def _board(facts: Facts, target: Target) -> Iterator[Finding]:
