@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edgevoice.deploy.selftest import Report, peak_bytes
+from edgevoice.options import Wish
 from targets import memory
 from targets.render import megabytes
 
@@ -23,18 +24,21 @@ POLL_SECONDS = 0.02
 def run(
     folder: Path,
     budget: int | None = None,
+    engine: Wish = "",
     text: str = "",
     timeout: float = 600.0,
     command: Sequence[str] = COMMAND,
 ) -> Report:
     """Let the release in ``folder`` speak ``text`` (default: a sentence in its language).
 
-    ``budget``: bytes it may keep resident, its libraries included; never more than the machine has available.
+    ``engine``: the one that it must speak by. ``budget``: bytes it may keep resident, its libraries included;
+    never more than the machine has available.
     A crash, a timeout (seconds) or a breach of the budget is a problem in the report, not an exception.
     """
     available = memory.read().available
     limit = available if budget is None else min(budget, available)
     arguments = [*command, str(folder), "--parent", str(os.getpid())]
+    arguments += ["--require", engine] if engine else []
     process = subprocess.Popen(
         arguments + (["--text", text] if text else []),
         stdin=subprocess.DEVNULL,

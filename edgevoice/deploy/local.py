@@ -46,7 +46,7 @@ __all__ += ["is_deployed", "releases", "resolve", "rollback", "status"]
 
 KEEP = 3
 
-SelfTest = Callable[[Path, "int | None"], Report]
+SelfTest = Callable[[Path, "int | None", Wish], Report]
 """Judges the bundle in a folder; the number is the memory budget in bytes, None for what is available."""
 
 
@@ -209,7 +209,7 @@ def _hear(
 ) -> tuple[Report, str]:
     """Let the release in ``place`` speak with the engines that it will have; the report, and their remark."""
     remark = engines.build(source.manifest, place, folder, engine, note)
-    report = self_test(place, budget)
+    report = self_test(place, budget, engine)
     if report.problems:
         problems = "; ".join(report.problems)
         raise EdgevoiceError(f"release {short(source.id)} failed its self-test: {problems}; {still(folder)}")

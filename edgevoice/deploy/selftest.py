@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from edgevoice import bundle
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
 from edgevoice.text.sample import base, sentence
 from targets import child
 
@@ -141,13 +142,13 @@ def peak_bytes(process: int | str = "self") -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None, load: Callable[[Path], Speaker] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, load: Callable[[Path, Wish], Speaker] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _be_expendable(options.parent)
     try:
         language = bundle.read(options.folder, verify=False).manifest.voice.language
         text = options.text or sentence(language)
-        report = examine(lambda: (load or _load)(options.folder), text, limits_for(language))
+        report = examine(lambda: (load or _load)(options.folder, options.require), text, limits_for(language))
     except EdgevoiceError as error:
         report = Report([str(error)], peak_bytes=peak_bytes())
     print(f"\n{msgspec.json.encode(report).decode()}", flush=True)
@@ -158,14 +159,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgevoice.deploy.selftest", description="Let a release speak.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--text", default="")
+    parser.add_argument("--require", default="", help="the engine that it must speak by")
     parser.add_argument("--parent", type=int, default=0, help="end when this process has ended")
     return parser
 
 
-def _load(folder: Path) -> Speaker:
+def _load(folder: Path, engine: Wish) -> Speaker:
     # By name: the runtime is heavy, and everything else here works without it.
     runtime: Any = __import__("edgevoice", fromlist=["Voice"])
-    voice: Speaker = runtime.Voice.load(folder)
+    voice: Speaker = runtime.Voice.load(folder, engine=engine)
     return voice
 
 

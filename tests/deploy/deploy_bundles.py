@@ -22,6 +22,7 @@ from edgevoice.manifest import (
     Variant,
     Voice,
 )
+from edgevoice.options import Wish
 
 
 def make(folder: Path, name: str, size: int = 40_000, language: str = "en-us", **seeds: int) -> Path:
@@ -54,7 +55,7 @@ def name_of(path: Path) -> str:
     return short(bundle.read(path, verify=False).id)
 
 
-def content(folder: Path, budget: int | None) -> Report:
+def content(folder: Path, budget: int | None, engine: Wish) -> Report:
     """A self-test that likes everything whole."""
     bundle.read(folder)
     return Report([])

@@ -57,4 +57,4 @@ def load(mood: str, folder: Path) -> Voice:
 
 
 if __name__ == "__main__":
-    sys.exit(selftest.main(sys.argv[2:], load=lambda folder: load(sys.argv[1], folder)))
+    sys.exit(selftest.main(sys.argv[2:], load=lambda folder, _: load(sys.argv[1], folder)))

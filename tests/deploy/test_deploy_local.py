@@ -13,7 +13,7 @@ import pytest
 from deploy.deploy_bundles import content, make, name_of
 
 from edgevoice import bundle
-from edgevoice.deploy import lock, stage
+from edgevoice.deploy import engines, lock, stage
 from edgevoice.deploy.layout import Folder
 from edgevoice.deploy.local import (
     Deployment,
@@ -27,6 +27,7 @@ from edgevoice.deploy.local import (
 )
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
 
 HERE = Path(__file__).parent
 
@@ -236,20 +237,23 @@ def test_a_failed_self_test_changes_nothing(one: Path, two: Path, root: Path, be
         put(one, root)
     found = contents(root)
     with pytest.raises(EdgevoiceError, match="failed its self-test: it only hums; " + "release" * before):
-        deploy(two, root, self_test=lambda folder, budget: Report(["it only hums"]))
+        deploy(two, root, self_test=lambda *_: Report(["it only hums"]))
     assert contents(root) == found
     assert root.exists() == before
 
 
-def test_the_self_test_gets_the_staged_release_and_the_budget(one: Path, root: Path) -> None:
-    asked: list[tuple[str, int | None]] = []
+def test_the_self_test_gets_the_staged_release_the_budget_and_the_engine(
+    one: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int | None, str]] = []
 
-    def listen(folder: Path, budget: int | None) -> Report:
-        asked.append((folder.parent.name, budget))
-        return content(folder, budget)
+    def listen(folder: Path, budget: int | None, engine: Wish) -> Report:
+        asked.append((folder.parent.name, budget, engine))
+        return content(folder, budget, engine)
 
-    deploy(one, root, budget=5, self_test=listen)
-    assert asked == [("staging", 5)]
+    monkeypatch.setattr(engines, "build", lambda *_: "")
+    deploy(one, root, budget=5, engine="tensorrt", self_test=listen)
+    assert asked == [("staging", 5, "tensorrt")]
 
 
 def test_everything_is_synced_before_the_switch(

@@ -112,6 +112,11 @@ def test_the_budget_counts_what_came_before_the_first_look(voice: Path) -> None:
     assert speak(voice, "good", budget=1_000_000).problems
 
 
+def test_a_release_that_speaks_by_another_engine_than_is_required_fails(tiny_bundle: Path) -> None:
+    assert "TensorRT is required" in "; ".join(isolate.run(tiny_bundle, engine="tensorrt").problems)
+    assert not isolate.run(tiny_bundle).problems
+
+
 def test_the_self_test_dies_with_its_deploy(voice: Path) -> None:
     code = "import sys; from pathlib import Path; from edgevoice.deploy import isolate; " + (
         "isolate.run(Path(sys.argv[1]), command=(sys.executable, sys.argv[2], 'waits'))"

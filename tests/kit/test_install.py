@@ -210,6 +210,6 @@ def test_a_failed_first_deploy_leaves_the_runtime(installed: Path, tmp_path: Pat
     root = tmp_path / "root"
     shutil.copytree(installed, root, symlinks=True)
     with pytest.raises(EdgevoiceError, match=r"failed its self-test"):
-        deploy_here(make(tmp_path, "bad"), root, self_test=lambda folder, budget: Report(["no sound"]))
+        deploy_here(make(tmp_path, "bad"), root, self_test=lambda *_: Report(["no sound"]))
     assert run(str(root / "bin/edgevoice"), "--version").returncode == 0
     assert install.install(Path(root / "runtime" / "kit"), root)

@@ -29,7 +29,7 @@ from edgevoice import bundle
 from edgevoice.deploy.selftest import Report
 
 
-def run(folder, budget=None, **rest):
+def run(folder, *_, **rest):
     """Fails for a voice called mute and waits for one called slow, else likes everything whole."""
     voice = bundle.read(folder).manifest.voice.name
     while "slow" in voice and not (folder.parents[1] / "go").exists():

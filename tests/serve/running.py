@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from edgevoice.deploy.selftest import Report
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import Wish
 from edgevoice.serve import client
 from edgevoice.serve.protocol import Status, Words
 
@@ -118,7 +119,7 @@ def _up(process: subprocess.Popen[bytes], root: Path, socket: Path | None, log: 
     return socket
 
 
-def content(folder: Path, budget: int | None) -> Report:
+def content(folder: Path, budget: int | None, engine: Wish) -> Report:
     """A self-test that likes everything."""
     return Report([])
 

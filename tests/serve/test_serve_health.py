@@ -267,7 +267,7 @@ def test_a_service_that_must_run_and_does_not_is_refused_before_anything_is_done
 
 
 def test_what_fails_before_the_switch_is_told_as_it_is(root: Path, one: Path, two: Path, first: str) -> None:
-    def fail(folder: Path, budget: int | None) -> Any:
+    def fail(*_: object) -> Any:
         raise EdgevoiceError("the self-test heard nothing")
 
     run: Callable[[], Any] = lambda: deploy_with_service(  # noqa: E731
