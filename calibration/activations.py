@@ -1,16 +1,18 @@
 """How much working memory an engine needs for a graph: a count of what must lie in memory at one time.
 
 A convolution or matrix product reads its data from memory and writes its result there; what is computed
-element by element between two of them is fused with one or the other and takes no memory. So the largest sum
+element by element between two of them is fused with one or the other, so there one tensor is kept of what the
+first gives and the second reads. So the largest sum
 of such data that is needed at one time is the engine's working memory, but for what its kernels want for
 themselves. Only shapes are looked at. Fitted to readings of TensorRT for RTX: `KERNELS_BYTES` to Piper's
-vocoder, `ATTENTION` to joe's encoder in FP32 and FP16. Not fitted, and within 20 % of what it took: joe's
-acoustic model, its INT8 files, the tiny voices' stages.
+vocoder, `TURNED` to joe's encoder in FP32 and FP16, `WIDE` to joe's vocoder; that plain attention takes
+nothing was read from the encoder of Kokoro's student. `benchmarks/rtx.py` holds it against other graphs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -26,11 +28,18 @@ from targets.advice import KERNELS_BYTES
 PRODUCTS = frozenset(["Conv", "ConvTranspose", "MatMul", "Gemm"])
 VIEWS = frozenset(["DequantizeLinear", "Identity", "Reshape", "Squeeze", "Unsqueeze"])
 """The same data under another name, where it is read by a product."""
-ATTENTION = 3.5
-"""Times that a tensor counts which grows with the square of the length: relative positions are padded, turned
-and cut between the products, and at free lengths the builder keeps each step."""
+POINTWISE = frozenset(
+    """Add Cast Clip Cos DequantizeLinear Div Erf Exp Identity LeakyRelu Max Min Mul Neg Pow
+QuantizeLinear Relu Reshape Sigmoid Sin Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where""".split()
+)
+"""Fused with the product before it, where nothing else reads what that gives."""
+TURNED = 3.5
+"""Times that a tensor counts which grows with the square of the length, where such are padded, turned and cut
+between the products, as relative positions are: at free lengths the builder keeps each step. Attention
+without them is one kernel, which keeps none."""
+TURNS = frozenset(["Concat", "Gather", "Pad", "Slice"])
 WIDE = 4
-"""Bytes of a number that an INT8 product gives before it is scaled."""
+"""Bytes of a number that an INT8 convolution gives before it is scaled; a matrix product scales at once."""
 _LENGTHS = (40, 60)
 """Long enough that no window of relative positions is cut short."""
 
@@ -59,7 +68,7 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _in_memory(model: onnx.ModelProto) -> set[str]:
-    """What products read and write."""
+    """What products read, and what they write that is not at once made into that."""
     made = producers(model.graph)
     kept = set()
     for node in model.graph.node:
@@ -70,7 +79,20 @@ def _in_memory(model: onnx.ModelProto) -> set[str]:
                     name = made[name].input[0]
                 if name in made:
                     kept.add(name)
-    return kept
+    return kept - _fused(model, kept)
+
+
+def _fused(model: onnx.ModelProto, kept: set[str]) -> set[str]:
+    """Results of products that only pointwise nodes read, on their way to one tensor in memory."""
+    ends = {output.name for output in model.graph.output}
+    leads: dict[str, set[str]] = defaultdict(set)  # "" is anything but pointwise
+    for node in reversed(model.graph.node):
+        for name in node.output:
+            further = {name} if name in kept or name in ends else leads[name]
+            for read in node.input:
+                leads[read] |= further if node.op_type in POINTWISE else {""}
+    results = {name for node in model.graph.node if node.op_type in PRODUCTS for name in node.output}
+    return {name for name in results - ends if len(leads[name]) == 1 and "" not in leads[name]}
 
 
 def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
@@ -91,21 +113,30 @@ def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
 def _sizes(model: onnx.ModelProto, steps: int) -> dict[str, int]:
     """Bytes of every tensor at ``steps``, from its shapes at two lengths."""
     runs = [_shapes(model, length) for length in _LENGTHS]
-    wide = _wide(model)
+    wide, square = _wide(model), _square(runs)
+    turned = any(node.op_type in TURNS and square.intersection(node.input) for node in model.graph.node)
+    times = TURNED if turned else 0.0
     few, span = _LENGTHS[0], _LENGTHS[1] - _LENGTHS[0]
     sizes = {}
     for name, (shape, size) in runs[0].items():
         pairs = zip(shape, runs[1][name][0], strict=True)
         counts = [at + (later - at) * (steps - few) // span for at, later in pairs]
-        free = sum(at != later for at, later in zip(shape, runs[1][name][0], strict=True))
-        numbers = int(np.prod(counts, dtype=np.int64) * (ATTENTION if free > 1 else 1))
+        numbers = int(np.prod(counts, dtype=np.int64) * (times if name in square else 1))
         sizes[name] = numbers * (WIDE if name in wide else size)
     return sizes
 
 
+def _square(runs: Sequence[Mapping[str, tuple[tuple[int, ...], int]]]) -> set[str]:
+    """What has more than one axis that follows the length."""
+    few, more = runs
+    pairs = {name: zip(shape, more[name][0], strict=True) for name, (shape, _) in few.items()}
+    return {name for name, row in pairs.items() if sum(at != later for at, later in row) > 1}
+
+
 def _wide(model: onnx.ModelProto) -> set[str]:
     int8 = set(explicit_int8(model))
-    return {name for node in model.graph.node if node.name in int8 for name in node.output}
+    rows = (node for node in model.graph.node if node.name in int8 and node.op_type != "MatMul")
+    return {name for node in rows for name in node.output}
 
 
 def _shapes(model: onnx.ModelProto, length: int) -> dict[str, tuple[tuple[int, ...], int]]:

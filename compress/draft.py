@@ -78,20 +78,23 @@ class Draft:
             trained=staged.trained,
         )
 
-    def stages(self, engines: Mapping[StageName, Engine] | None = None) -> Stages:
-        """Engines for all stages: those given, FP32 for the rest."""
-        given = engines or {}
+    def described(self) -> manifest.Manifest:
+        """Of a bundle of the FP32 files, without what is measured or says where they come from."""
         plain = {
             name: self.stage(name, [manifest.Variant(fp32_name(name), "fp32")], fp32_name(name), "")
             for name in manifest.STAGES
         }
         staged = self.staged
-        described = manifest.Manifest(
+        return manifest.Manifest(
             manifest.SCHEMA, self.voice(), staged.text, staged.durations, self.chunks, plain, {},
             manifest.Provenance("", "", "", "", "", {}), spectrum=staged.spectrum, phase=staged.phase,
         )  # fmt: skip
+
+    def stages(self, engines: Mapping[StageName, Engine] | None = None) -> Stages:
+        """Engines for all stages: those given, FP32 for the rest."""
+        given = engines or {}
         ready = {name: given.get(name) or self._plain(name) for name in manifest.STAGES}
-        return Stages(described, **ready)
+        return Stages(self.described(), **ready)
 
     def _plain(self, name: StageName) -> Engine:
         """Kept: a voice's encoder of 2,300 nodes takes longer to load than to say a sentence."""

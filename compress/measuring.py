@@ -31,7 +31,7 @@ from edgevoice.manifest import STAGES, StageName
 from edgevoice.progress import track
 from edgevoice.runtime.engines import Engine
 from edgevoice.runtime.engines.onnx import OnnxEngine
-from edgevoice.runtime.voice import LONGEST_IDS
+from edgevoice.runtime.engines.tensorrt import shapes
 from targets import Target
 
 CALIBRATION_SEED, SEARCHING_SEED = 1, 3
@@ -190,8 +190,7 @@ class Measuring:
 
     def _steps(self, stage: StageName) -> int:
         """The longest that a stage is given at a time."""
-        context = self.draft.staged.stages[stage].context
-        return LONGEST_IDS if stage == "encoder" else self.draft.chunks.long + 2 * context
+        return shapes.of(self.draft.described())[stage].most
 
 
 def slot(name: str, hashes: Mapping[StageName, str]) -> str:
