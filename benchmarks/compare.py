@@ -43,7 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         "--voice", type=Path, help="the voice for the peers: a Piper voice, NAME.onnx, or kokoro"
     )
     parser.add_argument(
-        "--bundle", type=Path, action="append", default=[], help="ours; may be given several times"
+        "--bundle",
+        type=Path,
+        action="append",
+        default=[],
+        help="ours; may be given several times, and each is held against those before it",
     )
     parser.add_argument("--engines", help=f"default: {','.join(DEFAULT)}; of Kokoro {','.join(OF_KOKORO)}")
     parser.add_argument("--threads", type=int, default=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,13 @@ class Ratio:
 
 def summary(samples: Samples, contestants: Sequence[Contestant]) -> dict[str, Any]:
     """Row -> {"spreads": engine -> Spread, "ratios": our bundle -> peer -> Ratio}, as plain types."""
-    ours = [one.name for one in contestants if one.ours]
-    peers = [one.name for one in contestants if not one.ours]
+    against = rivals(contestants)
     return {
         row: {
             "spreads": {name: asdict(Spread.of(values)) for name, values in engines.items()},
             "ratios": {
-                own: {peer: asdict(Ratio.of(engines[peer], engines[own])) for peer in peers} for own in ours
+                own: {peer: asdict(Ratio.of(engines[peer], engines[own])) for peer in peers}
+                for own, peers in against.items()
             },
         }
         for row, engines in samples.items()
@@ -47,12 +46,18 @@ def summary(samples: Samples, contestants: Sequence[Contestant]) -> dict[str, An
     }
 
 
+def rivals(contestants: Sequence[Contestant]) -> dict[str, list[str]]:
+    """What each bundle of ours is held against: all peers, and our bundles that were named before it."""
+    ours, peers = ([one.name for one in contestants if one.ours is which] for which in (True, False))
+    return {own: [*peers, *ours[:place]] for place, own in enumerate(ours)}
+
+
 def table(rows: dict[str, Any], contestants: Sequence[Contestant]) -> list[list[str]]:
     """Header and cells: median (95th percentile) of each engine, then the ratios (5th to 95th percentile)."""
     names = [one.name for one in contestants]
-    ours, peers = ([one.name for one in contestants if one.ours is which] for which in (True, False))
-    pairs = list(product(ours, peers))
-    titles = [f"{peer} ÷ {own if len(ours) > 1 else 'ours'}" for own, peer in pairs]
+    against = rivals(contestants)
+    pairs = [(own, peer) for own, peers in against.items() for peer in peers]
+    titles = [f"{peer} ÷ {own if len(against) > 1 else 'ours'}" for own, peer in pairs]
     lines = [["median (p95)", *names, *titles]]
     for row, figures in rows.items():
         spreads = [_spread(figures["spreads"][name]) for name in names]

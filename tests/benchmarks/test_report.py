@@ -25,12 +25,12 @@ def test_ratios_pair_the_rounds() -> None:
     assert rows["time, ms"]["ratios"] == {"edgevoice": {"peer": {"median": 5.0, "low": 5.0, "high": 5.0}}}
 
 
-def test_every_bundle_meets_every_peer() -> None:
+def test_every_bundle_meets_every_peer_and_the_bundles_before_it() -> None:
     columns = [column("small", ours=True), column("tiny", ours=True), column("a"), column("b")]
     samples = {"time, ms": {"small": [2.0], "tiny": [1.0], "a": [8.0], "b": [250.0]}}
     head, row = report.table(report.summary(samples, columns), columns)
-    assert head[5:] == ["a ÷ small", "b ÷ small", "a ÷ tiny", "b ÷ tiny"]
-    assert row == ["time, ms", "2.00", "1.00", "8.00", "250", "4.00", "125.00", "8.00", "250.00"]
+    assert head[5:] == ["a ÷ small", "b ÷ small", "a ÷ tiny", "b ÷ tiny", "small ÷ tiny"]
+    assert row == ["time, ms", "2.00", "1.00", "8.00", "250", "4.00", "125.00", "8.00", "250.00", "2.00"]
 
 
 def test_peers_alone_have_no_ratios() -> None:
