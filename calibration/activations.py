@@ -1,19 +1,20 @@
 """How much working memory an engine needs for a graph: a count of what must lie in memory at one time.
 
 A convolution or matrix product reads its data from memory and writes its result there; what is computed
-element by element between two of them is fused with one or the other, so there one tensor is kept of what the
-first gives and the second reads. So the largest sum
-of such data that is needed at one time is the engine's working memory, but for what its kernels want for
-themselves. Only shapes are looked at. Fitted to readings of TensorRT for RTX: `KERNELS_BYTES` to Piper's
-vocoder, `TURNED` to joe's encoder in FP32 and FP16, `WIDE` to joe's vocoder; that plain attention takes
-nothing was read from the encoder of Kokoro's student. `benchmarks/rtx.py` holds it against other graphs.
+element by element between two of them is fused with one or the other, so that of what the first gives and the
+second reads one tensor is kept. The largest sum of such data that is needed at one time is the engine's
+working memory, but for what its kernels want for themselves. Only shapes are looked at.
+
+The rules follow readings of TensorRT for RTX: of Piper's vocoder, of the encoders of joe, of its student and
+of Kokoro's. `tests/compress/test_rtx_voices.py` holds the estimate against all stages of these voices.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,20 +29,29 @@ from targets.advice import KERNELS_BYTES
 PRODUCTS = frozenset(["Conv", "ConvTranspose", "MatMul", "Gemm"])
 VIEWS = frozenset(["DequantizeLinear", "Identity", "Reshape", "Squeeze", "Unsqueeze"])
 """The same data under another name, where it is read by a product."""
-POINTWISE = frozenset(
-    """Add Cast Clip Cos DequantizeLinear Div Erf Exp Identity LeakyRelu Max Min Mul Neg Pow
-QuantizeLinear Relu Reshape Sigmoid Sin Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where""".split()
+POINTWISE = VIEWS | frozenset(
+    "Add Cast Clip Cos Div Erf Exp LeakyRelu Max Min Mul Neg Pow QuantizeLinear Relu Sigmoid Sin Sqrt Sub "
+    "Tanh Transpose Where".split()
 )
 """Fused with the product before it, where nothing else reads what that gives."""
-TURNED = 3.5
-"""Times that a tensor counts which grows with the square of the length, where such are padded, turned and cut
-between the products, as relative positions are: at free lengths the builder keeps each step. Attention
-without them is one kernel, which keeps none."""
 TURNS = frozenset(["Concat", "Gather", "Pad", "Slice"])
+"""What relative positions do with squares of the length between the products of an attention."""
+SINGLE = 4
+"""Bytes of a number in FP32."""
 WIDE = 4
 """Bytes of a number that an INT8 convolution gives before it is scaled; a matrix product scales at once."""
+Shapes = dict[str, tuple[tuple[int, ...], int]]
+"""Shape of a tensor, and bytes of a number of it."""
 _LENGTHS = (40, 60)
 """Long enough that no window of relative positions is cut short."""
+
+
+class Span(NamedTuple):
+    """Bytes in memory from one node to another."""
+
+    start: int
+    last: int
+    size: int
 
 
 def activation_bytes(model: onnx.ModelProto, steps: int) -> int:
@@ -50,14 +60,19 @@ def activation_bytes(model: onnx.ModelProto, steps: int) -> int:
     ``model``: with no free axis but time, which every size is taken to follow evenly.
     """
     model = tidy(_copy(model))
-    sizes = _sizes(model, steps)
-    kept = _in_memory(model)
+    runs = [_shapes(model, length) for length in _LENGTHS]
+    sizes = _sizes(model, runs, steps)
+    kept = _in_memory(model) - _square(runs)
     until = _last_reads(model, kept)
+    spans = [
+        Span(number, until[name], sizes.get(name, 0))
+        for number, node in enumerate(model.graph.node)
+        for name in set(node.output) & kept
+    ]
     change = [0] * (len(model.graph.node) + 1)
-    for number, node in enumerate(model.graph.node):
-        for name in set(node.output) & kept:
-            change[number] += sizes.get(name, 0)
-            change[until[name] + 1] -= sizes.get(name, 0)
+    for span in [*spans, *_attentions(model, runs, sizes)]:
+        change[span.start] += span.size
+        change[span.last + 1] -= span.size
     return max(accumulate(change)) + KERNELS_BYTES
 
 
@@ -79,20 +94,60 @@ def _in_memory(model: onnx.ModelProto) -> set[str]:
                     name = made[name].input[0]
                 if name in made:
                     kept.add(name)
-    return kept - _fused(model, kept)
+    leads = _leads(model, kept)
+    return (kept - _fused(model, leads)) | _forks(model, leads)
 
 
-def _fused(model: onnx.ModelProto, kept: set[str]) -> set[str]:
-    """Results of products that only pointwise nodes read, on their way to one tensor in memory."""
+def _leads(model: onnx.ModelProto, kept: set[str]) -> dict[str, set[str]]:
+    """Where what is made of a tensor lies in memory next; "" where not pointwise nodes alone make it."""
     ends = {output.name for output in model.graph.output}
-    leads: dict[str, set[str]] = defaultdict(set)  # "" is anything but pointwise
+    leads: dict[str, set[str]] = defaultdict(set)
     for node in reversed(model.graph.node):
         for name in node.output:
             further = {name} if name in kept or name in ends else leads[name]
             for read in node.input:
                 leads[read] |= further if node.op_type in POINTWISE else {""}
+    return leads
+
+
+def _fused(model: onnx.ModelProto, leads: Mapping[str, set[str]]) -> set[str]:
+    """Results of products that only pointwise nodes read, on their way to one tensor in memory."""
+    ends = {output.name for output in model.graph.output}
     results = {name for node in model.graph.node if node.op_type in PRODUCTS for name in node.output}
     return {name for name in results - ends if len(leads[name]) == 1 and "" not in leads[name]}
+
+
+def _forks(model: onnx.ModelProto, leads: Mapping[str, set[str]]) -> set[str]:
+    """What several nodes read on the way to several places, such as what goes past a block too: it lies there
+    once, not all that it is the sum of."""
+    readers = Counter(name for node in model.graph.node for name in set(node.input))
+    made = (name for node in model.graph.node if node.op_type not in VIEWS for name in node.output)
+    return {name for name in made if readers[name] > 1 and len(leads[name]) > 1}
+
+
+def _attentions(model: onnx.ModelProto, runs: Sequence[Shapes], sizes: Mapping[str, int]) -> list[Span]:
+    """Of each attention all its squares where they are turned: at free lengths the builder keeps each step to
+    the end. Any other is one kernel, which keeps one of them in FP32 and none in FP16."""
+    square = _square(runs)
+    found: dict[str, Span] = {}  # by tensor; those of one attention share theirs
+    turned = False
+    for number, node in enumerate(model.graph.node):
+        made, read = square.intersection(node.output), found.keys() & set(node.input)
+        if not read and (not made or node.op_type not in PRODUCTS):
+            continue  # such as a mask, which all attentions read
+        turned |= node.op_type in TURNS
+        parts = {found[name] for name in read}
+        size = sum(sizes[name] for name in made) if node.op_type not in VIEWS else 0
+        first = min((part.start for part in parts), default=number)
+        whole = Span(first, number, size + sum(part.size for part in parts))
+        found |= dict.fromkeys([*made, *(name for name, part in found.items() if part in parts)], whole)
+    if turned:
+        return list(set(found.values()))
+    largest: dict[Span, int] = {}
+    for name, span in found.items():
+        if runs[0][name][1] == SINGLE:
+            largest[span] = max(largest.get(span, 0), sizes[name])
+    return [span._replace(size=size) for span, size in largest.items()]
 
 
 def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
@@ -110,23 +165,19 @@ def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
     return last
 
 
-def _sizes(model: onnx.ModelProto, steps: int) -> dict[str, int]:
+def _sizes(model: onnx.ModelProto, runs: Sequence[Shapes], steps: int) -> dict[str, int]:
     """Bytes of every tensor at ``steps``, from its shapes at two lengths."""
-    runs = [_shapes(model, length) for length in _LENGTHS]
-    wide, square = _wide(model), _square(runs)
-    turned = any(node.op_type in TURNS and square.intersection(node.input) for node in model.graph.node)
-    times = TURNED if turned else 0.0
+    wide = _wide(model)
     few, span = _LENGTHS[0], _LENGTHS[1] - _LENGTHS[0]
     sizes = {}
     for name, (shape, size) in runs[0].items():
         pairs = zip(shape, runs[1][name][0], strict=True)
         counts = [at + (later - at) * (steps - few) // span for at, later in pairs]
-        numbers = int(np.prod(counts, dtype=np.int64) * (times if name in square else 1))
-        sizes[name] = numbers * (WIDE if name in wide else size)
+        sizes[name] = int(np.prod(counts, dtype=np.int64)) * (WIDE if name in wide else size)
     return sizes
 
 
-def _square(runs: Sequence[Mapping[str, tuple[tuple[int, ...], int]]]) -> set[str]:
+def _square(runs: Sequence[Shapes]) -> set[str]:
     """What has more than one axis that follows the length."""
     few, more = runs
     pairs = {name: zip(shape, more[name][0], strict=True) for name, (shape, _) in few.items()}
@@ -139,7 +190,7 @@ def _wide(model: onnx.ModelProto) -> set[str]:
     return {name for node in rows for name in node.output}
 
 
-def _shapes(model: onnx.ModelProto, length: int) -> dict[str, tuple[tuple[int, ...], int]]:
+def _shapes(model: onnx.ModelProto, length: int) -> Shapes:
     """Shape and bytes a number of every tensor that a node makes."""
     types = {entry.name: entry.type.tensor_type.elem_type
              for entry in onnx.shape_inference.infer_shapes(model).graph.value_info}  # fmt: skip
