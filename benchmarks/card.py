@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from edgevoice import bundle
+from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import STAGES, AgainstTeacher, Manifest, Measure, Stage
 from edgevoice.runtime.find import find
 
@@ -26,10 +28,10 @@ SIGNED = ("dnsmos_overall", "dnsmos_p808", "wer", "duration_total")
 
 
 def card(made: Manifest) -> Iterator[str]:
-    """Lines of Markdown. Raises ValueError for a voice that is no student."""
+    """Lines of Markdown. Raises `EdgevoiceError` for a voice that is no student."""
     found = made.against_teacher
     if found is None:
-        raise ValueError(f"{made.voice.name} is no student")
+        raise EdgevoiceError(f"{made.voice.name} is no student, so it has no card: name a student's bundle")
     files = sum(made.files[made.stages[stage].chosen].bytes for stage in STAGES)
     yield "| | |"
     yield "| --- | --- |"
@@ -82,5 +84,16 @@ def _figure(measure: Measure, signed: bool, digits: int) -> str:
     return f"{measure.mean:{form}} ({measure.low:{form}} to {measure.high:{form}})"
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="card.py", description="A student's figures, as Markdown.")
+    parser.add_argument("bundle", help="a bundle's folder; kokoro: edgevoice's own")
+    try:
+        print("\n".join(card(bundle.read(find(parser.parse_args(arguments).bundle)).manifest)))
+    except EdgevoiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    print("\n".join(card(bundle.read(find(sys.argv[1])).manifest)))
+    sys.exit(main())

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _compare(options: argparse.Namespace) -> int:
     if options.runs < LEAST_RUNS or options.threads < 1:
         raise EdgevoiceError(f"give --threads 1 or more, and --runs {LEAST_RUNS} or more")
+    report.check(options.json)
     texts, voice = groups(options.sentences), _voice(options.voice)
     facts = provenance.collect(options.threads, voice, options.bundle)
     with tempfile.TemporaryDirectory() as scratch:

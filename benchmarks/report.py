@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from benchmarks.engines import Contestant
 from benchmarks.measure import GAPLESS, Samples
+from calibration.atomic import atomic
 from edgevoice.bench import Spread
 from edgevoice.errors import EdgevoiceError
 
@@ -101,9 +103,13 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, rule, *body])
 
 
+def check(path: Path | None) -> None:
+    """Refuse a file that cannot be written, before the work; what is there stays."""
+    if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK)):
+        raise EdgevoiceError(f"cannot write {path}: name a file in a folder that is there and may be written")
+
+
 def write(path: Path, found: str) -> None:
-    """Write ``found``; raises `EdgevoiceError` where that is not possible."""
-    try:
-        path.write_text(found + "\n", encoding="utf-8")
-    except OSError as error:
-        raise EdgevoiceError(f"cannot write {path}: {error.strerror}") from None
+    """Write ``found``, whole or not at all; raises `EdgevoiceError` where that is not possible."""
+    with atomic(path) as file:
+        file.write(f"{found}\n".encode())

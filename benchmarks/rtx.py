@@ -25,6 +25,7 @@ from edgevoice.progress import track
 from edgevoice.runtime import choice
 from edgevoice.runtime.engines.tensorrt import shapes
 from edgevoice.runtime.engines.tensorrt.build import Order
+from edgevoice.runtime.find import find
 from targets.profile import all_targets
 
 CAPABILITIES = ("8.6", "8.9", "12.0")
@@ -103,7 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     show = report.markdown if options.markdown else report.text
     try:
-        found = bundle.read(options.bundle)
+        found = bundle.read(find(options.bundle))
+        if missing := [stage for stage in options.stages if not choice.for_tensorrt(found.manifest, stage)]:
+            raise EdgevoiceError(
+                f"{options.bundle} has no file of the stage {missing[0]} for TensorRT: make the bundle with "
+                "--target for a GPU, or leave the stage out with --stages"
+            )
         made = list(rows(found, options.capabilities, options.stages))
         print(show([HEAD, *made]))
         print("\n" + show(list(budgets(found))))

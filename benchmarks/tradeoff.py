@@ -33,7 +33,10 @@ svg { background: #fff; font: 11px sans-serif; }
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        drawn = picture(_read(options.peers), options.bundle, options.measure)
+        try:
+            drawn = picture(_read(options.peers), options.bundle, options.measure)
+        except (KeyError, TypeError, ZeroDivisionError):
+            raise EdgevoiceError(f"{options.peers} is not whole: make it with peers.py --json") from None
         report.write(options.out, drawn)
     except EdgevoiceError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -31,6 +31,7 @@ from calibration.measures.statistics import Interval, paired_rate
 from compress import corpus, teachers
 from compress.draft import Draft, prepare
 from compress.recipe import load
+from compress.staged import StagedVoice
 from compress.workspace import Workspace
 from edgevoice.errors import EdgevoiceError
 from edgevoice.progress import track
@@ -70,9 +71,11 @@ def taught(draft: Draft) -> Talker:
     return Talker(TEACHER, _digest(identity), draft.staged.sample_rate, says)
 
 
-def shipped(path: Path, threads: int, speakers: Sequence[str]) -> Talker:
-    """A bundle as its users hear it; ``speakers``: the teacher's, which take turns."""
-    voice = Voice.load(find(path), threads)
+def shipped(path: Path, threads: int, teacher: StagedVoice) -> Talker:
+    """A bundle of ``teacher`` as its users hear it; the teacher's speakers take turns."""
+    voice, speakers = Voice.load(find(path), threads), teacher.speaker_names
+    if voice.bundle.manifest.provenance.teacher != teacher.sha256:
+        raise EdgevoiceError(f"{path} was made of another voice than {teacher.name}")
     if missing := [name for name in speakers if name not in voice.speakers]:
         raise EdgevoiceError(f"{path} has no speaker {missing[0]}, which the teacher has")
 
@@ -116,7 +119,11 @@ class Kept:
 def _lines(path: Path | None) -> Iterator[tuple[Key, str]]:
     if path is None or not path.exists():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise EdgevoiceError(f"{path} is no file of sentences that were kept: name another") from None
+    for number, line in enumerate(lines, start=1):
         try:
             *key, heard = (json.loads(line)[name] for name in FIELDS)
             yield tuple(key), heard
@@ -168,7 +175,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Interval]]:
     if len(set(options.bundle)) < len(options.bundle) or Path(TEACHER) in options.bundle:
         raise EdgevoiceError(f"name each bundle once, and none of them {TEACHER!r}")
     kept, voice = Kept(options.kept), teachers.read(options.teacher)
-    others = [shipped(path, options.threads, voice.speaker_names) for path in options.bundle]
+    others = [shipped(path, options.threads, voice) for path in options.bundle]
     with tempfile.TemporaryDirectory() as scratch:
         draft = prepare(voice, load("split"), Workspace(Path(scratch)))
         return figures(taught(draft), others, sentences[: options.count], kept)
@@ -186,8 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         require(["words"])
         facts = provenance.collect(options.threads, options.teacher, options.bundle)
-        if options.json:
-            report.write(options.json, "")  # half an hour later would be too late to find that it cannot be
+        report.check(options.json)  # half an hour later would be too late
         found = measure(options)
         if options.json:
             plain = {name: {key: one.json() for key, one in own.items()} for name, own in found.items()}

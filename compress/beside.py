@@ -28,10 +28,12 @@ def samples(teacher: StagedVoice, made: Bundle, texts: Sequence[str], work: Work
             f"{made.path} was not made of {teacher.name}: its manifest names a voice of the SHA-256 "
             f"{made.manifest.provenance.teacher[:16]}, and this one has {teacher.sha256[:16]}"
         )
+    voice = Voice.load(made.path, threads=1, verify=False)
+    for text in texts:
+        voice.stream(text)  # of which nothing is taken: it refuses a text without a word
     draft = prepare(teacher, load("split"), work)
     spoken = speak(draft, texts, SEED)
     sounds = {TEACHER: spoken.sounds}
-    voice = Voice.load(made.path, threads=1, verify=False)
     for version, stages in versions(made, voice.stages).items():
         timed = replace(stages, encoder=judge.Forced(stages.encoder, spoken.durations))
         sounds[version] = say(draft, texts, SEED, timed)

@@ -54,12 +54,15 @@ def report(
 ) -> None:
     """Show a bundle on one self-contained page: sound, size, speed, quality, memory, provenance."""
     made = read(bundle)
+    if output.is_dir():
+        raise EdgevoiceError(f"{output} is a folder: name the page, such as {output / 'report.html'}")
+    plan = _plan(made.manifest, target)
     try:
         from calibration.report import page, write
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    print(write(output, page(made, _samples(made, text or [], teacher), _plan(made.manifest, target))))
+    print(write(output, page(made, _samples(made, text or [], teacher), plan)))
 
 
 def _samples(made: Bundle, texts: Sequence[str], teacher: Path | None) -> Samples | None:

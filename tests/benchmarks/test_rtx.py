@@ -41,3 +41,8 @@ def test_a_build_that_fails_is_named_and_ends_with_1(
     shown = capsys.readouterr()
     assert [line for line in shown.err.splitlines() if line.startswith("error")] == ([told] if told else [])
     assert "vocoder" in shown.out
+
+
+def test_a_bundle_without_a_file_for_tensorrt_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rtx.main(["kokoro"]) == 2
+    assert "no file of the stage encoder for TensorRT" in capsys.readouterr().err

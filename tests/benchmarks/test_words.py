@@ -13,6 +13,7 @@ pytest.importorskip("onnx")
 from benchmarks import words
 from benchmarks.words import Kept, Talker, figures
 from calibration.measures.compare import available
+from compress import teachers
 from edgevoice.errors import EdgevoiceError
 
 TEXTS = ["one two three four", "five six seven eight"]
@@ -62,6 +63,32 @@ def test_a_file_of_something_else_is_refused(line: str, tmp_path: Path) -> None:
     file.write_text(line + "\n")
     with pytest.raises(EdgevoiceError, match="line 1 is no sentence that was kept"):
         Kept(file)
+
+
+@pytest.mark.parametrize("what", ["a folder", "bytes"])
+def test_what_is_no_text_is_refused(what: str, tmp_path: Path) -> None:
+    file = tmp_path / "kept.jsonl"
+    if what == "bytes":
+        file.write_bytes(b"\xff\xfe\x00")
+    else:
+        file.mkdir()
+    with pytest.raises(EdgevoiceError, match="no file of sentences that were kept"):
+        Kept(file)
+
+
+def test_a_bundle_of_another_voice_is_refused(tiny_multispeaker_voice: Path, tiny_bundle: Path) -> None:
+    with pytest.raises(EdgevoiceError, match="made of another voice"):
+        words.shipped(tiny_bundle, 1, teachers.read(tiny_multispeaker_voice))
+
+
+@needs_recogniser
+def test_an_earlier_result_outlives_a_mistake(tiny_voice: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    out.write_text("before")
+    command = [str(tiny_voice), str(tiny_bundle), "--count", "0", "--json", str(out)]
+    assert words.main(command) == 2
+    assert out.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 @needs_recogniser

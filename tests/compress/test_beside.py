@@ -47,6 +47,11 @@ def test_another_voice_is_not_its_teacher(
         )
 
 
+def test_a_text_without_a_word_is_refused(tiny_voice: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgevoiceError, match="nothing to say"):
+        beside.samples(teachers.read(tiny_voice), bundle.read(tiny_bundle), ["..."], Workspace(tmp_path))
+
+
 def test_the_page_has_the_kept_sentences_anew(tiny_voice: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     """What is beside the bundle stays as it was."""
     copy = tmp_path / "bundle"
