@@ -34,7 +34,7 @@ MEASURES = ("spectral", "dnsmos", "speaker", "words")
 
 def apart(paths: Sequence[Path], sentences: Sequence[str], groups: Sequence[str], threads: int) -> Comparison:
     """The second of two bundles against the first. Raises `EdgevoiceError` for bundles of two voices."""
-    first, second = (Voice.load(find(path), threads) for path in paths)
+    first, second = (Voice.load(find(path), threads, engine="onnxruntime") for path in paths)
     described = [(v.bundle.manifest.provenance.teacher, v.sample_rate, v.speakers) for v in (first, second)]
     if described[0] != described[1]:
         raise EdgevoiceError(f"{paths[0]} and {paths[1]} are not of the same voice")
@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"--count {options.count}: from 1 to {len(sentences)} held-out sentences are there"
             )
         paths = (options.first, options.second)
+        if paths[0].name == paths[1].name:
+            raise EdgevoiceError("the bundles' folders must have two names: rename or copy one")
         facts = provenance.collect(options.threads, None, paths)
         found = apart(paths, sentences[: options.count], groups, options.threads).figures
         if options.json:

@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args(arguments)
     try:
+        report.check(options.json)
         facts = provenance.collect(options.threads, None, [options.bundle])
         choices = contestants(find(options.bundle), options.first, options.long)
         samples: Samples = {}

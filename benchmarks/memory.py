@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args(arguments)
     try:
+        report.check(options.json)
         facts = provenance.collect(options.threads, None, [options.bundle])
         bundle = find(options.bundle)
         rows = [measure(bundle, options.threads, length) for length in track(options.lengths, "texts")]

@@ -105,11 +105,16 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 def check(path: Path | None) -> None:
     """Refuse a file that cannot be written, before the work; what is there stays."""
-    if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK)):
+    if path is None:
+        return
+    if path.exists() and not path.is_file():
+        raise EdgevoiceError(f"cannot write {path}: it is no file")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise EdgevoiceError(f"cannot write {path}: name a file in a folder that is there and may be written")
 
 
 def write(path: Path, found: str) -> None:
     """Write ``found``, whole or not at all; raises `EdgevoiceError` where that is not possible."""
+    check(path)
     with atomic(path) as file:
         file.write(f"{found}\n".encode())

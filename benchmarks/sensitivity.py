@@ -116,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args(arguments)
     try:
+        report.check(options.json)
         facts = provenance.collect(1, options.voice if options.voice.is_file() else None, [])
         found = _found(options)
         if options.json:

@@ -33,10 +33,7 @@ svg { background: #fff; font: 11px sans-serif; }
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        try:
-            drawn = picture(_read(options.peers), options.bundle, options.measure)
-        except (KeyError, TypeError, ZeroDivisionError):
-            raise EdgevoiceError(f"{options.peers} is not whole: make it with peers.py --json") from None
+        drawn = picture(_read(options.peers), options.bundle, options.measure)
         report.write(options.out, drawn)
     except EdgevoiceError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -101,8 +98,11 @@ def _column(ids: Mapping[str, str], wanted: str, path: Path) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found["rows"][SPEED]["spreads"], found["provenance"]["bundles"]
-    except (OSError, ValueError, KeyError, TypeError):
+        columns, bundles = found["rows"][SPEED]["spreads"], found["provenance"]["bundles"]
+        whole = all(column["median"] > 0 for column in columns.values())
+        if not whole or not (len(bundles) == 1 or columns.keys() >= bundles.keys()):
+            raise ValueError("a column without a figure, or a bundle without a column")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EdgevoiceError(f"{path} is nothing that peers.py --json wrote") from None
     return found
 

@@ -126,8 +126,8 @@ def _forks(model: onnx.ModelProto, leads: Mapping[str, set[str]]) -> set[str]:
 
 
 def _attentions(model: onnx.ModelProto, runs: Sequence[Shapes], sizes: Mapping[str, int]) -> list[Span]:
-    """Of each attention all its squares where they are turned: at free lengths the builder keeps each step to
-    the end. Any other is one kernel, which keeps one of them in FP32 and none in FP16."""
+    """Of each attention all its squares where the graph turns them: at free lengths the builder keeps each
+    step to the end. Any other is one kernel, which keeps one of them in FP32 and none in FP16."""
     square = _square(runs)
     found: dict[str, Span] = {}  # by tensor; those of one attention share theirs
     turned = False
@@ -168,11 +168,11 @@ def _last_reads(model: onnx.ModelProto, kept: set[str]) -> dict[str, int]:
 def _sizes(model: onnx.ModelProto, runs: Sequence[Shapes], steps: int) -> dict[str, int]:
     """Bytes of every tensor at ``steps``, from its shapes at two lengths."""
     wide = _wide(model)
-    few, span = _LENGTHS[0], _LENGTHS[1] - _LENGTHS[0]
+    few, between = _LENGTHS[0], _LENGTHS[1] - _LENGTHS[0]
     sizes = {}
     for name, (shape, size) in runs[0].items():
         pairs = zip(shape, runs[1][name][0], strict=True)
-        counts = [at + (later - at) * (steps - few) // span for at, later in pairs]
+        counts = [at + (later - at) * (steps - few) // between for at, later in pairs]
         sizes[name] = int(np.prod(counts, dtype=np.int64)) * (WIDE if name in wide else size)
     return sizes
 

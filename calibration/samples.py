@@ -125,7 +125,7 @@ def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
 
     Files for TensorRT are not heard.
     """
-    voice = Voice.load(bundle.path, threads=1, verify=False)
+    voice = Voice.load(bundle.path, threads=1, verify=False, engine="onnxruntime")
     sounds: dict[str, list[Wave]] = {}
     for version, stages in versions(bundle, voice.stages).items():
         voice.stages = stages

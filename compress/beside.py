@@ -13,6 +13,7 @@ from compress.staged import StagedVoice
 from compress.workspace import Workspace
 from edgevoice.bundle import Bundle
 from edgevoice.errors import EdgevoiceError
+from edgevoice.options import LONGEST_IDS
 from edgevoice.runtime.voice import Voice
 
 SEED = 4
@@ -28,10 +29,15 @@ def samples(teacher: StagedVoice, made: Bundle, texts: Sequence[str], work: Work
             f"{made.path} was not made of {teacher.name}: its manifest names a voice of the SHA-256 "
             f"{made.manifest.provenance.teacher[:16]}, and this one has {teacher.sha256[:16]}"
         )
-    voice = Voice.load(made.path, threads=1, verify=False)
+    voice = Voice.load(made.path, threads=1, verify=False, engine="onnxruntime")
     for text in texts:
         voice.stream(text)  # of which nothing is taken: it refuses a text without a word
     draft = prepare(teacher, load("split"), work)
+    for text, ids in zip(texts, draft.ids(texts), strict=True):
+        if len(ids) > LONGEST_IDS:
+            raise EdgevoiceError(
+                f"--text {text[:30]!r}... is more than one sentence's length: give it in parts"
+            )
     spoken = speak(draft, texts, SEED)
     sounds = {TEACHER: spoken.sounds}
     for version, stages in versions(made, voice.stages).items():

@@ -105,6 +105,8 @@ def _plan(manifest: Manifest, named: str | None) -> Plan | None:
     from targets import load
 
     if named is not None:
+        if told := budget.on_cpu(manifest, load(named)):
+            print(f"note: {told}", file=sys.stderr)
         return budget.of(manifest, load(named))
     try:
         return budget.of(manifest, load(manifest.provenance.target))

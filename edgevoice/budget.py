@@ -35,19 +35,23 @@ def of(
 
 
 def spoken_on(manifest: Manifest, target: Target) -> Target:
-    """``target`` as the bundle uses it: by ONNX Runtime where TensorRT would run nothing of it."""
+    """``target`` as the bundle uses it: by ONNX Runtime where TensorRT could not run all of it, and it holds
+    nothing that was made for it."""
     if target.engine == "onnxruntime" or choice.for_gpu(manifest) or not choice.without_tensorrt(manifest):
         return target
     return replace(target, engine="onnxruntime", runtime_bytes=None)
 
 
 def on_cpu(manifest: Manifest, target: Target) -> str:
-    """What to tell who plans a voice for a GPU that it leaves alone; empty where it uses it."""
+    """What to tell who plans a voice for a GPU that it leaves alone; empty where it uses it, or may by
+    ``--require tensorrt``."""
     if spoken_on(manifest, target) == target:
         return ""
     missing = choice.without_tensorrt(manifest)
     stages = f"stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     told = f"this bundle has no file of the {stages} for TensorRT, so {target.name} speaks it on its CPU"
+    if not target.shared_memory:
+        told += " (and in its host's memory, of which this plan knows nothing)"
     if manifest.provenance.target == target.id:
         return f"{told}: what was tried for TensorRT was refused, and the manifest says why"
     return f"{told}; for its GPU: `edgevoice compress VOICE --target {target.id} -o DIR`"

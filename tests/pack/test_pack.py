@@ -302,9 +302,7 @@ def test_a_failed_self_test_leaves_nothing_of_a_first_install(file: Path, tmp_pa
         install(
             file,
             root,
-            lambda found: local.deploy(
-                found, root, self_test=lambda folder, budget: Report(["it only hums"])
-            ),
+            lambda found: local.deploy(found, root, self_test=lambda *_: Report(["it only hums"])),
         )
     assert not root.exists()
 

@@ -176,7 +176,7 @@ def test_a_release_that_hums_is_refused(root: Path, one: Path, two: Path) -> Non
     configure(root, two)
     hum = Report(["it only hums"])
     with pytest.raises(EdgevoiceError, match=f"it only hums; release {name_of(one)} still speaks"):
-        update(root, lambda found: local.deploy(found, root, self_test=lambda folder, budget: hum))
+        update(root, lambda found: local.deploy(found, root, self_test=lambda *_: hum))
     assert run(root).done  # it never spoke, so it may come again
 
 
