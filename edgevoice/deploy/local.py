@@ -47,8 +47,8 @@ __all__ += ["is_deployed", "releases", "resolve", "rollback", "status"]
 KEEP = 3
 
 SelfTest = Callable[[Path, "int | None", Wish], Report]
-"""Judges the bundle in a folder. The number is the memory budget in bytes, None for what is available; the wish
-is the engine that it must speak by."""
+"""Judges the bundle in a folder. The number is the memory budget in bytes, None for what is available; the
+wish is the engine that it must speak by."""
 
 
 @dataclass(frozen=True)
