@@ -17,7 +17,7 @@ from calibration.activations import activation_bytes
 from calibration.census import explicit_int8
 from compress import corpus, distilled, draft, rtx, teachers, variants
 from compress.distilled import Origin
-from compress.draft import Draft
+from compress.draft import Draft, Spoken
 from compress.recipe import Chunks, Quantize, Recipe, load
 from compress.rtx import build as builds
 from compress.workspace import Workspace
@@ -81,9 +81,15 @@ def joe(tmp_path_factory: pytest.TempPathFactory) -> Draft:
     return draft.prepare(teachers.read(teacher("joe")), Recipe("split", Chunks(first=24, long=192)), work)
 
 
+@pytest.fixture(scope="module")
+def spoken(joe: Draft) -> Spoken:
+    return draft.speak(joe, TEXTS, 1)
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_teacher_builds_in_every_precision(joe: Draft, stage: StageName, tmp_path: Path) -> None:
-    spoken = draft.speak(joe, TEXTS, 1)
+def test_a_teacher_builds_in_every_precision(
+    joe: Draft, spoken: Spoken, stage: StageName, tmp_path: Path
+) -> None:
     material = variants.Material(TEXTS, spoken.feeds[stage], spoken)
     recipe = Recipe("all of it", quantize=Quantize(limit=9.0, search_seconds=0.0))
     made = variants.make(joe, stage, recipe, target("orin_nano_8gb"), material, Workspace(tmp_path))
