@@ -59,10 +59,12 @@ def report(
     plan = _plan(made.manifest, target)
     try:
         from calibration.report import page, write
+
+        sounds = _samples(made, text or [], teacher)
     except ModuleNotFoundError as error:
         mend = install.command("compress")
         raise EdgevoiceError(f"report needs {error.name}, which is not installed: {mend}") from None
-    print(write(output, page(made, _samples(made, text or [], teacher), plan)))
+    print(write(output, page(made, sounds, plan)))
 
 
 def _samples(made: Bundle, texts: Sequence[str], teacher: Path | None) -> Samples | None:

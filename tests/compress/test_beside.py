@@ -73,3 +73,14 @@ def test_the_page_has_the_kept_sentences_anew(tiny_voice: Path, tiny_bundle: Pat
     kept = read(made)
     assert kept is not None
     assert list(kept.sounds) == ["fp32"]
+
+
+def test_what_the_teacher_needs_and_is_not_installed_is_one_line(
+    tiny_voice: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
+
+    monkeypatch.setattr(report, "_beside", missing)
+    with pytest.raises(EdgevoiceError, match="report needs onnx, which is not installed: pip install"):
+        report.report(tiny_bundle, tmp_path / "report.html", ["hello."], None, tiny_voice)
