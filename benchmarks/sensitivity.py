@@ -71,7 +71,7 @@ def compare(
 def _made(run: Measuring, stage: StageName) -> dict[str, variants.Made]:
     settings = run.recipe.quantize
     assert settings is not None
-    material, made = run.material()[stage], {}
+    material, made = run.material[stage], {}
     for name, seconds in ((ALL, 0.0), (FOUND, settings.search_seconds)):
         asked = msgspec.structs.replace(settings, search_seconds=seconds)
         recipe = msgspec.structs.replace(run.recipe, quantize=asked)

@@ -1,9 +1,11 @@
-"""python benchmarks/words.py TEACHER BUNDLE ...: word errors of bundles and of their teacher.
+"""python benchmarks/words.py TEACHER BUNDLE ...: word errors of bundles and of their teacher, and of each
+bundle against those named before it, such as INT8 against FP32.
 
 The held-out sentences, never trained or calibrated on, are said by the teacher in FP32 and by each bundle as
 its users hear it, its own durations included; a recogniser writes both down. The speakers of a voice take
 turns. Fifty sentences decide nothing about word errors, hundreds do, and take half an hour: ``--kept FILE``
-keeps what was heard of every sentence, and goes on.
+keeps what was heard of every sentence, and goes on. A teacher may take hours: ``--without-teacher`` leaves
+it out.
 """
 
 from __future__ import annotations
@@ -133,30 +135,34 @@ def _lines(path: Path | None) -> Iterator[tuple[Key, str]]:
             ) from None
 
 
-def figures(
-    teacher: Talker, others: Sequence[Talker], sentences: Sequence[str], kept: Kept
-) -> dict[str, dict[str, Interval]]:
-    """For each bundle and the teacher: its word error rate, and for a bundle how much above the teacher's."""
-    errors: dict[str, list[int]] = {one.name: [] for one in (teacher, *others)}
+def figures(talkers: Sequence[Talker], sentences: Sequence[str], kept: Kept) -> dict[str, dict[str, Interval]]:
+    """For each talker: its word error rate, and how much that is above each talker's named before it."""
+    errors: dict[str, list[int]] = {one.name: [] for one in talkers}
     totals: list[int] = []
     for number, text in enumerate(track(list(sentences), "listening")):
-        for one in (teacher, *others):
+        for one in talkers:
             wrong, total = words.word_errors(text, kept.heard(one, number, text))
             errors[one.name].append(wrong)
         totals.append(total)
-    none = [0] * len(totals)
-    found = {TEACHER: {"rate": paired_rate(none, errors[TEACHER], totals)}}
-    for one in others:
-        found[one.name] = {
-            "rate": paired_rate(none, errors[one.name], totals),
-            "above the teacher": paired_rate(errors[TEACHER], errors[one.name], totals),
+    none, names = [0] * len(totals), list(errors)
+    return {
+        name: {
+            "rate": paired_rate(none, errors[name], totals),
+            **{above(other): paired_rate(errors[other], errors[name], totals) for other in names[:place]},
         }
-    return found
+        for place, name in enumerate(names)
+    }
+
+
+def above(name: str) -> str:
+    return f"above {'the ' if name == TEACHER else ''}{name}"
 
 
 def table(found: dict[str, dict[str, Interval]]) -> list[list[str]]:
-    rows = [[name, _shown(own["rate"]), _shown(own.get("above the teacher"))] for name, own in found.items()]
-    return [["word errors, % (95 % interval)", "rate", "above the teacher, points"], *rows]
+    names = list(found)
+    bases = [above(name) for name in names[:-1]]
+    rows = [[name, *(_shown(found[name].get(column)) for column in ("rate", *bases))] for name in names]
+    return [["word errors, % (95 % interval)", "rate", *(f"{base}, points" for base in bases)], *rows]
 
 
 def _shown(figure: Interval | None) -> str:
@@ -174,11 +180,14 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Interval]]:
         )
     if len(set(options.bundle)) < len(options.bundle) or Path(TEACHER) in options.bundle:
         raise EdgevoiceError(f"name each bundle once, and none of them {TEACHER!r}")
+    if options.without_teacher and not options.bundle:
+        raise EdgevoiceError("without the teacher nobody speaks: name a bundle")
     kept, voice = Kept(options.kept), teachers.read(options.teacher)
-    others = [shipped(path, options.threads, voice) for path in options.bundle]
+    talkers = [shipped(path, options.threads, voice) for path in options.bundle]
     with tempfile.TemporaryDirectory() as scratch:
-        draft = prepare(voice, load("split"), Workspace(Path(scratch)))
-        return figures(taught(draft), others, sentences[: options.count], kept)
+        if not options.without_teacher:
+            talkers.insert(0, taught(prepare(voice, load("split"), Workspace(Path(scratch)))))
+        return figures(talkers, sentences[: options.count], kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,6 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("teacher", type=Path, help="the voice's file, or kokoro")
     parser.add_argument("bundle", type=Path, nargs="*", help="bundles; without any, the teacher alone")
     parser.add_argument("--count", type=int, default=COUNT, help=f"sentences (default: {COUNT})")
+    parser.add_argument(
+        "--without-teacher", action="store_true", help="hold bundles against each other alone"
+    )
     parser.add_argument("--kept", type=Path, metavar="FILE", help="keep what was heard, and go on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -21,13 +21,17 @@ WORTH = 1.05
 class Measured:
     """A variant, and why it is refused, if it is; ``path`` None: it was never written.
 
-    ``searched``: the search for its layers, as `calibration.sensitivity.Sensitivity.json` says it.
+    ``searched``: the search for its layers, as `calibration.sensitivity.Sensitivity.json` says it. ``lost``:
+    an INT8 file's mean log-mel L1 on the sentences of that search. ``instead``: why a set of more layers was
+    refused, where this one stands in its place.
     """
 
     path: Path | None
     variant: manifest.Variant
     refused: str = ""
     searched: Mapping[str, Any] | None = None
+    lost: float | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ def settle(
     also: Callable[[Mapping[StageName, Path]], Sequence[str]] | None = None,
     keep: bool = False,
 ) -> Settled:
-    """Choose per stage, then judge the voice as a whole; while it fails, what loses most is left out.
+    """Choose per stage, then judge the voice as a whole; while it fails, what loses most gives way.
 
-    Each stage may pass alone and the voice still fail, for the losses add up. ``also``: a second judge of the
+    Each stage may pass alone and the voice still fail, for the losses add up. An INT8 file gives way to one
+    of fewer layers that passes, any other file, or where no such set is left, to FP32. ``also``: a second judge of the
     files that replace FP32, asked for its reasons where the first has none. ``keep``: nothing is left out
     for its loss; the reasons are in ``failed``.
 
@@ -77,6 +82,8 @@ def settle(
     Runtime; the result's ``files`` and ``heard`` are TensorRT's, with ONNX Runtime's file of a stage that
     TensorRT would take none of.
     """
+    if not keep:
+        rows = {stage: [_passing(run, stage, one) for one in row] for stage, row in rows.items()}
     if run.target.engine != "tensorrt":
         return _settle(run, rows, _for_cpu, also, keep)
     cpu = _settle(run, {s: _of(row, "onnxruntime") for s, row in rows.items()}, _for_cpu, also, keep)
@@ -134,7 +141,18 @@ def _settle(
         worst = max(small, key=lambda stage: _loss(small[stage]))
         out = small[worst]
         why = f"with the other stages' files it fails the gate: {reasons[0]}"
-        rows = {**rows, worst: [replace(r, refused=why) if r is out else r for r in rows[worst]]}
+        less = _passing(run, worst, replace(out, refused=why))
+        rows = {**rows, worst: [less if row is out else row for row in rows[worst]]}
+
+
+def _passing(run: Measuring, stage: StageName, row: Measured) -> Measured:
+    """A refused INT8 file's largest set of layers that passes, where there is one; else ``row``."""
+    found: Measured | None = row
+    while found is not None and found.refused:
+        found = run.fewer(stage, found)
+    if found is None or found is row:
+        return row
+    return replace(found, instead=row.instead or row.refused)
 
 
 def _loss(row: Measured) -> float:
@@ -156,10 +174,10 @@ def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
         if candidate.refused and not keep:
             against.append(f"{what} but fails the gate: {candidate.refused}")
         elif speed < WORTH:
-            against.append(f"{what}, not worth its loss")
+            against.append(f"{what}, not worth its loss{_fewer(candidate)}")
         elif best is plain or _speed(best, candidate) > 1:
             verdict = f"fails the gate: {candidate.refused}" if candidate.refused else "passes the gate"
-            best, why = candidate, f"{what} and {verdict}"
+            best, why = candidate, f"{what} and {verdict}{_fewer(candidate)}"
     reason = "; ".join(against) if best is plain and against else why
     return Choice(best, (best,), tuple(row for row in rows if row is not best and row.path), reason)
 
@@ -179,8 +197,13 @@ def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
     why = "FP32" if _reads(plain) else "nothing, it would not take FP32"
     if passed:
         why = f"the device times {names} and chooses"
+    missing += [f"{row.variant.precision.upper()}{_fewer(row)}" for row in passed if row.instead]
     tried = tuple(row for row in rows if row.path and row not in passed and (passed or row is not plain))
     return Choice(plain, tuple(passed) or (plain,), tried, "; ".join([why, *missing]))
+
+
+def _fewer(row: Measured) -> str:
+    return f" in fewer layers, for with more of them: {row.instead}" if row.instead else ""
 
 
 def _speed(slow: Measured, fast: Measured) -> float:

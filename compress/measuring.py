@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import onnx
 
@@ -35,6 +37,12 @@ from edgevoice.runtime.engines.tensorrt import shapes
 from targets import Target
 
 CALIBRATION_SEED, SEARCHING_SEED = 1, 3
+
+TIGHTER = 0.7
+"""Of what a refused file lost, the next may lose this much: a judgement of each set takes longer than its
+search."""
+LEAST = 0.02
+"""Nepers below which no set is looked for: a tenth of what another seed of noise changes."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +90,31 @@ class Measuring:
 
     def stages(self) -> dict[StageName, list[Measured]]:
         """Each stage's FP32 file first, then its smaller ones."""
-        material: dict[StageName, variants.Material] = {}
         rows: dict[StageName, list[Measured]] = {}
         for stage in track(STAGES, "making and measuring the stages", len(STAGES)):
-            material = material or self.material()
-            made = variants.make(self.draft, stage, self.recipe, self.target, material[stage], self.work)
+            given = self.material[stage]
+            made = variants.make(self.draft, stage, self.recipe, self.target, given, self.work)
             rows[stage] = self._judged(stage, made)
         return rows
+
+    def fewer(self, stage: StageName, row: Measured) -> Measured | None:
+        """``row``, an INT8 file that will not do, with so few layers that it loses `TIGHTER` times as much.
+
+        None where that cannot be: not an INT8 file, no search in the recipe, or no layer loses so little.
+        """
+        settings = self.recipe.quantize
+        if row.lost is None or settings is None or not settings.search_seconds:
+            return None
+        limit = TIGHTER * min(row.lost, settings.limit)
+        if limit < LEAST:
+            return None
+        work = self.work.inner(f"{row.variant.file}.within.{limit:.4f}")
+        settings = msgspec.structs.replace(settings, limit=limit)
+        engine, given = row.variant.engine, self.material[stage]
+        made = variants.fewer(self.draft, stage, settings, engine, given, work, self.work.folder)
+        if made.path is None:
+            return None
+        return replace(self, work=work)._judged(stage, [made])[1]
 
     def voice(self, files: Mapping[StageName, Path], name: str) -> Heard:
         """The voice with these files in place of FP32."""
@@ -115,6 +141,7 @@ class Measuring:
     def _key(self) -> list[object]:
         return self.draft.key(self.corpus.judging)
 
+    @cached_property
     def material(self) -> dict[StageName, variants.Material]:
         """What the stages are made smaller with; unfit calibration sentences are an `EdgevoiceError`."""
         spoken, corpus = self.spoken, self.corpus
@@ -173,7 +200,7 @@ class Measuring:
             arena_bytes=0 if on_cpu else self._activations(stage, path),
         )
         refused = "; ".join([*self.verdict(heard).reasons, *heard.broken])
-        return Measured(path, variant, refused, made.searched)
+        return Measured(path, variant, refused, made.searched, made.lost)
 
     def _activations(self, stage: StageName, path: Path) -> int:
         """Of an engine's; 0 for a target that runs none."""

@@ -42,6 +42,7 @@ class Made:
     ``left``: layers that stayed in floating point, with the log-mel L1 each lost alone (None: kept on
     purpose, or without a range because what goes through never changed). ``unmeasured``: those that the
     search's time did not reach. ``searched``: `Sensitivity.json` of the search, where there was one.
+    ``lost``: mean log-mel L1 on the search's sentences, of INT8 files.
     """
 
     precision: Precision
@@ -52,6 +53,7 @@ class Made:
     refused: str = ""
     unmeasured: Sequence[str] = ()
     searched: Mapping[str, Any] | None = None
+    lost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,23 @@ def make(
         for form in ("cpu", "tensorrt-fp16") if tensorrt else ("cpu",):
             made.append(_Int8(draft, stage, recipe.quantize, material, work, form).make())
     return made
+
+
+def fewer(
+    draft: Draft,
+    stage: StageName,
+    settings: Quantize,
+    engine: str,
+    material: Material,
+    work: Workspace,
+    searches: Path,
+) -> Made:
+    """INT8 for one engine once more, within a tighter ``settings.limit``.
+
+    ``searches``: the folder of the first search, whose trials are not made again.
+    """
+    form = "tensorrt-fp16" if engine == "tensorrt" else "cpu"
+    return _Int8(draft, stage, settings, material, work, form, searches).make()
 
 
 def _half(draft: Draft, stage: StageName, feeds: Sequence[Feeds], work: Workspace) -> Made:
@@ -117,9 +136,10 @@ class _Int8:
         material: Material,
         work: Workspace,
         form: str,
+        searches: Path | None = None,
     ) -> None:
         self._draft, self._stage, self._settings, self._material = draft, stage, settings, material
-        self._work, self._form = work, form
+        self._work, self._form, self._searches = work, form, searches or work.folder
         self._plain = draft.path(stage)
         self._name = f"{stage}.int8.cpu.onnx" if form == "cpu" else f"{stage}.int8.onnx"
         said = [draft.key(material.sentences), draft.key(material.searching.sentences)]
@@ -160,10 +180,10 @@ class _Int8:
                 raise EdgevoiceError(_hopeless(lost, found))
             left |= {name: loss for name, loss in found.left.items() if loss is not None}
             late = [name for name, loss in found.left.items() if loss is None]
-            searched = found.json()
+            searched, lost = found.json(), found.loss
             done = self._quantize(path, ranges, {*timing, *found.exclude})
         told = {"operators": done.operators, "left": left, "unmeasured": late}
-        return {**told, "searched": searched}
+        return {**told, "searched": searched, "lost": lost}
 
     def _quantize(self, path: Path, ranges: Mapping[str, Histogram], exclude: Collection[str] = ()) -> Any:
         method = self._settings.method
@@ -177,7 +197,7 @@ class _Int8:
             groups(prepare(self._plain, self._form), self._reader()[0], without=without),
             ranges,
             limit=self._settings.limit,
-            state=self._work.folder / f"{self._name}.search.json",
+            state=self._searches / f"{self._name}.search.json",
             seconds=self._settings.search_seconds,
             form=self._form,
             method=self._settings.method,

@@ -37,7 +37,7 @@ def talker(name: str, first: int, said: list[str]) -> Talker:
 
 
 def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
-    found = figures(talker("teacher", 0, []), [talker("ours", 2, [])], TEXTS, Kept(None))
+    found = figures([talker("teacher", 0, []), talker("ours", 2, [])], TEXTS, Kept(None))
     assert found["teacher"]["rate"].mean == pytest.approx(1 / 8)
     assert found["ours"]["rate"].mean == pytest.approx(2 / 8)
     assert found["ours"]["above the teacher"].mean == pytest.approx(1 / 8)
@@ -45,15 +45,25 @@ def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
     assert "12.50 " in words.table(found)[2][2]
 
 
+def test_each_is_held_against_all_before_it(dictated: list[str]) -> None:
+    found = figures([talker("plain", 0, []), talker("small", 2, []), talker("same", 0, [])], TEXTS, Kept(None))
+    assert set(found["plain"]) == {"rate"}
+    assert found["small"]["above plain"].mean == pytest.approx(1 / 8)
+    assert found["same"]["above plain"].mean == 0
+    assert found["same"]["above small"].mean == pytest.approx(-1 / 8)
+    header, *rows = words.table(found)
+    assert [len(row) for row in rows] == [len(header)] * 3
+
+
 def test_what_was_kept_is_not_said_again(dictated: list[str], tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     said: list[str] = []
-    first = figures(talker("teacher", 0, said), [talker("ours", 2, said)], TEXTS, Kept(file))
+    first = figures([talker("teacher", 0, said), talker("ours", 2, said)], TEXTS, Kept(file))
     assert len(said) == 4
-    again = figures(talker("teacher", 0, said), [talker("ours", 2, said)], TEXTS, Kept(file))
+    again = figures([talker("teacher", 0, said), talker("ours", 2, said)], TEXTS, Kept(file))
     assert len(said) == 4
     assert first == again
-    figures(talker("teacher", 0, said), [talker("another", 2, said)], TEXTS, Kept(file))
+    figures([talker("teacher", 0, said), talker("another", 2, said)], TEXTS, Kept(file))
     assert len(said) == 6
 
 
@@ -105,6 +115,10 @@ def test_a_voice_that_says_no_word_has_no_word_right(
     alone = [str(tiny_voice), *command[2:], "--json", str(out)]
     assert words.main(alone) == 0
     assert json.loads(out.read_text())["figures"] == {"teacher": rates["teacher"]}
+    assert words.main([*command, "--without-teacher", "--json", str(out)]) == 0
+    own = rates[str(tiny_bundle)]["rate"]
+    assert json.loads(out.read_text())["figures"] == {str(tiny_bundle): {"rate": own}}
+    assert words.main([*alone, "--without-teacher"]) == 2
 
 
 @needs_recogniser

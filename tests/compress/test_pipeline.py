@@ -259,6 +259,41 @@ def test_losses_that_add_up_put_a_stage_back(compressed: pipeline.Result) -> Non
     assert not settled.failed
 
 
+@pytest.mark.parametrize("alone", ["", "hisses"], ids=["passes alone", "refused alone"])
+def test_a_refused_file_gives_way_to_fewer_layers_before_fp32(
+    compressed: pipeline.Result, alone: str
+) -> None:
+    stages = {name: [_row(name, "fp32", 0, 9), _row(name, "int8", loss, 1)] for name, loss in LOSSES.items()}
+    stages["vocoder"][1] = replace(stages["vocoder"][1], refused=alone)
+    settled = settle(_WithFewer(), stages)  # type: ignore[arg-type]
+    assert settled.files["vocoder"] == Path("fewest.onnx")
+    assert settled.choices["encoder"].chosen.variant.precision == "int8"
+    told = alone or "with the other stages' files it fails the gate"
+    assert f"in fewer layers, for with more of them: {told}" in settled.choices["vocoder"].reason
+    assert not settled.failed
+
+
+def test_the_gate_that_refuses_a_set_of_layers_is_offered_a_smaller_one(
+    tiny_voice: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "strict.toml"
+    searching = 'stages = ["vocoder"]\nlimit = 5.0\nsearch_seconds = 1000.0\n[judge]'
+    file.write_text(QUICK.replace("[judge]", searching).replace("log_mel_l1 = 5.0", "log_mel_l1 = 0.03"))
+    recipe = load_recipe(str(file))
+    made = pipeline.compress(tiny_voice, load_target("cpu"), recipe, tmp_path / "bundle").bundle
+    vocoder = made.manifest.stages["vocoder"]
+    assert "in fewer layers, for with more of them: log_mel_l1 is" in vocoder.reason
+    (small,) = [v for v in vocoder.measured if v.precision == "int8"]
+    assert small.left_out
+    assert 0 < small.quality["log_mel_l1"].mean <= 0.03
+    with_all = pipeline.compress(
+        tiny_voice, load_target("cpu"), recipe, tmp_path / "all", allow_worse=True
+    ).bundle.manifest.stages["vocoder"]
+    (large,) = [v for v in with_all.measured if v.precision == "int8"]
+    assert not large.left_out
+    assert large.quality["log_mel_l1"].mean > 0.03
+
+
 LOSSES: dict[StageName, float] = {"encoder": 0.1, "acoustic": 0.1, "vocoder": 0.2}
 
 
@@ -279,6 +314,24 @@ class _Adding:
 
     def verdict(self, heard: Heard) -> Verdict:
         return judge(Thresholds(log_mel_l1=0.3), heard.figures)
+
+    def fewer(self, stage: StageName, row: Measured) -> Measured | None:
+        return None
+
+
+class _WithFewer(_Adding):
+    """Of the vocoder's layers there are sets that lose 0.15 and 0.05; the first is refused alone."""
+
+    def voice(self, files: dict[StageName, Path], name: str) -> Heard:
+        loss = sum(0.05 if "fewest" in path.name else LOSSES[stage] for stage, path in files.items())
+        return Heard({"log_mel_l1": Interval(loss, loss, loss, 2)})
+
+    def fewer(self, stage: StageName, row: Measured) -> Measured | None:
+        if stage != "vocoder" or row.path is None or "fewest" in row.path.name:
+            return None
+        if "fewer" in row.path.name:
+            return replace(row, path=Path("fewest.onnx"), refused="")
+        return replace(row, path=Path("fewer.onnx"), refused="DNSMOS")
 
 
 class _Student:

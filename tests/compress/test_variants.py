@@ -83,6 +83,9 @@ class _Judge:
     def verdict(self, heard: Heard) -> SimpleNamespace:
         return SimpleNamespace(reasons=(), unmeasured=())
 
+    def fewer(self, stage: StageName, row: Measured) -> None:
+        return None
+
 
 def rows(stage: StageName) -> list[Measured]:
     """The encoder's FP32 file is one that TensorRT would refuse, so it has none in FP16."""
