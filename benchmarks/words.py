@@ -135,7 +135,9 @@ def _lines(path: Path | None) -> Iterator[tuple[Key, str]]:
             ) from None
 
 
-def figures(talkers: Sequence[Talker], sentences: Sequence[str], kept: Kept) -> dict[str, dict[str, Interval]]:
+def figures(
+    talkers: Sequence[Talker], sentences: Sequence[str], kept: Kept
+) -> dict[str, dict[str, Interval]]:
     """For each talker: its word error rate, and how much that is above each talker's named before it."""
     errors: dict[str, list[int]] = {one.name: [] for one in talkers}
     totals: list[int] = []

@@ -74,9 +74,9 @@ def settle(
     """Choose per stage, then judge the voice as a whole; while it fails, what loses most gives way.
 
     Each stage may pass alone and the voice still fail, for the losses add up. An INT8 file gives way to one
-    of fewer layers that passes, any other file, or where no such set is left, to FP32. ``also``: a second judge of the
-    files that replace FP32, asked for its reasons where the first has none. ``keep``: nothing is left out
-    for its loss; the reasons are in ``failed``.
+    of fewer layers that passes; any other file, or where no such set is left, to FP32. ``also``: a second
+    judge of the files that replace FP32, asked for its reasons where the first has none. ``keep``: nothing
+    is left out for its loss; the reasons are in ``failed``.
 
     A target with TensorRT is settled twice, for where TensorRT cannot be used its voice speaks by ONNX
     Runtime; the result's ``files`` and ``heard`` are TensorRT's, with ONNX Runtime's file of a stage that

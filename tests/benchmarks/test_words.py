@@ -46,7 +46,8 @@ def test_rates_are_of_all_words_and_paired(dictated: list[str]) -> None:
 
 
 def test_each_is_held_against_all_before_it(dictated: list[str]) -> None:
-    found = figures([talker("plain", 0, []), talker("small", 2, []), talker("same", 0, [])], TEXTS, Kept(None))
+    talkers = [talker(name, first, []) for name, first in (("plain", 0), ("small", 2), ("same", 0))]
+    found = figures(talkers, TEXTS, Kept(None))
     assert set(found["plain"]) == {"rate"}
     assert found["small"]["above plain"].mean == pytest.approx(1 / 8)
     assert found["same"]["above plain"].mean == 0
