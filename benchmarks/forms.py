@@ -1,8 +1,8 @@
 """python benchmarks/forms.py VOICE: what each way of making a stage's matrix products small gains and loses.
 
-The same layers of one stage by static Q/DQ in both of our forms, by each way to find ranges, by ONNX Runtime's
-dynamic quantisation, and with 16-bit activations, all run by ONNX Runtime on one CPU thread. Each is held
-against FP32 at the same durations and noise, on sentences that calibration did not see.
+The same layers of one stage by static Q/DQ in both of our forms, by each way to find ranges, by ONNX
+Runtime's dynamic quantisation, and with 16-bit activations, all run by ONNX Runtime on one CPU thread. Each
+is held against FP32 at the same durations and noise, on sentences that calibration did not see.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.manifest import PRECISIONS, STAGES, Manifest, StageName, Variant
+from edgevoice.options import Wish
 from edgevoice.runtime import choice
 from targets import Plan, StageCost, Target, plan
 
@@ -19,12 +20,14 @@ def of(
     target: Target,
     available_bytes: int | None = None,
     stages: Sequence[StageName] = STAGES,
+    wish: Wish = "",
 ) -> Plan:
     """The plan of the bundle's files on ``target``, or of some ``stages`` of them.
 
-    Of a bundle of which TensorRT runs nothing, by ONNX Runtime on the target's CPU.
+    Of a bundle of which TensorRT runs nothing, by ONNX Runtime on the target's CPU. ``wish``: the engine that
+    is asked for, or that is about to be used.
     """
-    target = spoken_on(manifest, target)
+    target = spoken_on(manifest, target, wish)
     return plan(
         _costs(manifest, target, {name: pick(name, manifest, target) for name in stages}),
         target,
@@ -34,27 +37,32 @@ def of(
     )
 
 
-def spoken_on(manifest: Manifest, target: Target) -> Target:
-    """``target`` as the bundle uses it: by ONNX Runtime where TensorRT could not run all of it, and it holds
-    nothing that was made for it."""
-    if target.engine == "onnxruntime" or choice.for_gpu(manifest) or not choice.without_tensorrt(manifest):
+def spoken_on(manifest: Manifest, target: Target, wish: Wish = "") -> Target:
+    """``target`` as the bundle uses it: by ONNX Runtime where it holds nothing that was made for TensorRT,
+    unless that is wished for and could run all of it."""
+    asked = wish == "tensorrt" and not choice.without_tensorrt(manifest)
+    if target.engine == "onnxruntime" or choice.for_gpu(manifest) or asked:
         return target
     return replace(target, engine="onnxruntime", runtime_bytes=None)
 
 
-def on_cpu(manifest: Manifest, target: Target) -> str:
-    """What to tell who plans a voice for a GPU that it leaves alone; empty where it uses it, or may by
-    ``--require tensorrt``."""
-    if spoken_on(manifest, target) == target:
+def on_cpu(manifest: Manifest, target: Target, wish: Wish = "") -> str:
+    """What to tell who plans a voice for a GPU that it leaves alone; empty where it uses it."""
+    if spoken_on(manifest, target, wish) == target:
         return ""
-    missing = choice.without_tensorrt(manifest)
-    stages = f"stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-    told = f"this bundle has no file of the {stages} for TensorRT, so {target.name} speaks it on its CPU"
+    told = f"this bundle has {_lacks(manifest)}, so {target.name} speaks it on its CPU"
     if not target.shared_memory:
         told += " (and in its host's memory, of which this plan knows nothing)"
     if manifest.provenance.target == target.id:
         return f"{told}: what was tried for TensorRT was refused, and the manifest says why"
     return f"{told}; for its GPU: `edgevoice compress VOICE --target {target.id} -o DIR`"
+
+
+def _lacks(manifest: Manifest) -> str:
+    missing = choice.without_tensorrt(manifest)
+    if not missing:
+        return "FP32 files alone, which TensorRT reads only where `--require tensorrt` asks for it"
+    return f"no file of the stage{'s' if len(missing) > 1 else ''} {', '.join(missing)} for TensorRT"
 
 
 def _costs(manifest: Manifest, target: Target, files: dict[StageName, Variant]) -> list[StageCost]:

@@ -54,7 +54,7 @@ def test_the_target_s_best_that_its_engine_reads(
 ) -> None:
     found = with_files(manifest, *travelling, chosen=chosen)
     assert budget.pick("vocoder", found, target) == counts
-    assert budget.of(found, target).stages[-1].precision == counts.precision
+    assert budget.of(found, target, wish="tensorrt").stages[-1].precision == counts.precision
 
 
 def test_a_bundle_that_leaves_the_gpu_alone_is_planned_on_the_cpu_and_says_so(manifest: Manifest) -> None:
@@ -65,7 +65,17 @@ def test_a_bundle_that_leaves_the_gpu_alone_is_planned_on_the_cpu_and_says_so(ma
     assert "no file of the stage vocoder for TensorRT" in told
     assert "--target orin_nano_8gb" in told
     assert not budget.on_cpu(found, CPU)
-    assert not budget.on_cpu(with_files(manifest, FP32, chosen=FP32), ORIN)
+
+
+def test_fp32_alone_is_tensorrt_s_only_where_that_is_asked_for(manifest: Manifest) -> None:
+    """As the runtime has it: without the wish it does not look for a GPU."""
+    found = with_files(manifest, FP32, chosen=FP32)
+    assert {stage.engine for stage in budget.of(found, ORIN).stages} == {"onnxruntime"}
+    assert {stage.engine for stage in budget.of(found, ORIN, wish="tensorrt").stages} == {"tensorrt"}
+    assert "FP32 files alone" in budget.on_cpu(found, ORIN)
+    assert not budget.on_cpu(with_files(manifest, FP32, FP16, chosen=FP32), ORIN)
+    read_by_ort = with_files(manifest, CPU_INT8, chosen=CPU_INT8)
+    assert {stage.engine for stage in budget.of(read_by_ort, ORIN, wish="tensorrt").stages} == {"onnxruntime"}
 
 
 def test_a_bundle_made_for_the_gpu_in_vain_is_not_told_to_be_made_for_it(manifest: Manifest) -> None:
@@ -113,7 +123,7 @@ def test_the_bundle_s_other_files_are_what_would_fit(manifest: Manifest) -> None
 
 def test_an_engine_s_own_estimate_counts_on_a_gpu_alone(manifest: Manifest) -> None:
     found = with_files(manifest, msgspec.structs.replace(FP32, arena_bytes=77), chosen=FP32)
-    assert budget.of(found, ORIN).stages[-1].arena_bytes == 77
+    assert budget.of(found, ORIN, wish="tensorrt").stages[-1].arena_bytes == 77
     assert budget.of(found, CPU).stages[-1].arena_bytes == manifest.stages["vocoder"].arena_bytes
 
 

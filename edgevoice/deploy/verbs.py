@@ -109,7 +109,7 @@ def deploy(
 
     arguments = ["--keep", str(keep), *(["--allow-older"] if allow_older else []), *watching.words(watch)]
     arguments += ["--require", engine] if engine else []
-    options = remote.Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments)
+    options = remote.Options(target, kit, keep_runtime, transfer.parse_rate(limit_rate), arguments, engine)
     _deploy_there(bundle, host, _ssh(port, ssh_option, python), options, dry_run, as_json)
 
 

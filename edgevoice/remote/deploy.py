@@ -19,6 +19,7 @@ from edgevoice.kit import install
 from edgevoice.kit import make as kits
 from edgevoice.kit.device import Device
 from edgevoice.kit.make import Kit
+from edgevoice.options import Wish
 from edgevoice.remote import preflight, transfer
 from edgevoice.remote.agent.store import SIGNATURE
 from edgevoice.remote.preflight import Facts, Finding
@@ -39,7 +40,8 @@ UNPACKED = 5
 class Options:
     """``kit``: a folder instead of one that is made. ``keep_runtime``: take the device's own.
 
-    ``rate``: bytes a second. ``arguments``: for the device's own ``edgevoice deploy``.
+    ``rate``: bytes a second. ``engine``: what the release must speak with there, or empty. ``arguments``: for
+    the device's own ``edgevoice deploy``.
     """
 
     target: str = ""
@@ -47,6 +49,7 @@ class Options:
     keep_runtime: bool = False
     rate: float | None = None
     arguments: list[str] = field(default_factory=list)
+    engine: Wish = ""
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,8 @@ def deploy(
     with Session(host, ssh) as session:
         facts, arrived = _look(session, host, files)
         lacking = [item for item in files if item.sha256 not in arrived["have"]]
-        findings = preflight.judge(
-            facts, read.manifest, target, sum(item.bytes for item in lacking), time.time()
-        )
+        missing = sum(item.bytes for item in lacking)
+        findings = preflight.judge(facts, read.manifest, target, missing, time.time(), options.engine)
         findings += _kit_findings(given, facts, options.keep_runtime)
         if any(finding.fatal for finding in findings):
             raise preflight.Unfit(str(host), findings)

@@ -12,6 +12,7 @@ from edgevoice import budget
 from edgevoice.errors import EdgevoiceError
 from edgevoice.kit.device import MACHINES, OLDEST_GLIBC, PYTHONS
 from edgevoice.manifest import Manifest
+from edgevoice.options import Wish
 from targets import Target, host, jetpack, load
 from targets.errors import TargetError
 
@@ -96,10 +97,14 @@ class Unfit(EdgevoiceError):
         super().__init__(f"{where} has {count}: {told}; nothing was sent")
 
 
-def judge(facts: Facts, manifest: Manifest, target: Target, missing: int, now: float) -> list[Finding]:
-    """Every finding. ``missing``: bytes of the bundle to send. ``now``: seconds since 1970, here."""
+def judge(
+    facts: Facts, manifest: Manifest, target: Target, missing: int, now: float, wish: Wish = ""
+) -> list[Finding]:
+    """Every finding. ``missing``: bytes of the bundle to send. ``now``: seconds since 1970, here. ``wish``:
+    the engine that is asked for."""
     found = [*_python(facts), *_system(facts), *_place(facts), *_space(facts, missing)]
-    return [*found, *_memory(facts, manifest, target), *_board(facts, target), *_surroundings(facts, now)]
+    found += [*_memory(facts, manifest, target, wish), *_board(facts, target)]
+    return [*found, *_surroundings(facts, now)]
 
 
 def target_of(manifest: Manifest, name: str) -> Target:
@@ -193,11 +198,11 @@ def _space(facts: Facts, missing: int) -> Iterator[Finding]:
         )
 
 
-def _memory(facts: Facts, manifest: Manifest, target: Target) -> Iterator[Finding]:
-    refusal = budget.of(manifest, target, facts.memory.available or None).refusal()
+def _memory(facts: Facts, manifest: Manifest, target: Target, wish: Wish) -> Iterator[Finding]:
+    refusal = budget.of(manifest, target, facts.memory.available or None, wish=wish).refusal()
     if refusal:
         yield Finding(refusal, "free memory there, or compress the voice with a smaller recipe")
-    if told := budget.on_cpu(manifest, target):
+    if told := budget.on_cpu(manifest, target, wish):
         yield Finding("its GPU stays idle", told, fatal=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,13 @@ ORIN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
-    return bundle.read(make(tmp_path_factory.mktemp("voice"), "voice"))
+    """With a file for TensorRT, as for a board it should have."""
+    plain = bundle.read(make(tmp_path_factory.mktemp("voice"), "voice"))
+    stage = plain.manifest.stages["vocoder"]
+    half = msgspec.structs.replace(stage.speaks, engine="tensorrt", precision="fp16")
+    both = msgspec.structs.replace(stage, variants=[stage.speaks, half])
+    stages = {**plain.manifest.stages, "vocoder": both}
+    return replace(plain, manifest=msgspec.structs.replace(plain.manifest, stages=stages))
 
 
 def judged(
@@ -122,6 +129,14 @@ def test_what_the_user_should_know(voice: bundle.Bundle, changes: dict[str, Any]
     (found,) = judged(voice, **changes)
     assert not found.fatal
     assert what in found.what
+
+
+def test_fp32_alone_leaves_the_gpu_idle_unless_it_is_asked_for(tmp_path: Path) -> None:
+    plain = bundle.read(make(tmp_path, "plain")).manifest
+    facts, target = msgspec.convert(ORIN, Facts), load("orin_nano_8gb")
+    (found,) = judge(facts, plain, target, 0, NOW)
+    assert (found.what, found.fatal) == ("its GPU stays idle", False)
+    assert judge(facts, plain, target, 0, NOW, "tensorrt") == []
 
 
 def test_all_problems_come_at_once(voice: bundle.Bundle) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from enum import IntEnum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -330,21 +331,45 @@ class IExecutionContext(_Standin):
         return self._trt.gpu.view(address, size).view(dtype).reshape(shape)
 
 
+@dataclass(frozen=True)
+class NetworkFlags:
+    """Their numbers differ between the releases."""
+
+    STRONGLY_TYPED: int
+
+
+class TensorIOMode:
+    NONE: ClassVar[object] = object()
+    INPUT: ClassVar[object] = object()
+    OUTPUT: ClassVar[object] = object()
+
+
+class MemoryPoolType:
+    WORKSPACE: ClassVar[object] = object()
+
+
+class ProfilingVerbosity:
+    DETAILED: ClassVar[object] = object()
+
+
+class ExecutionContextAllocationStrategy:
+    STATIC: ClassVar[object] = object()
+    USER_MANAGED: ClassVar[object] = object()
+
+
 class Tensorrt:
     """The module. ``start_fault``, ``build_fault``, ``run_fault``: what the next start, builds or runs fail
     with; a build that "dies" takes its process with it. ``driver``: plans of another do not load."""
 
     __name__ = "tensorrt"
     Builder, OnnxParser, Runtime = Builder, OnnxParser, Runtime
-    TensorIOMode = SimpleNamespace(NONE=object(), INPUT=object(), OUTPUT=object())
-    MemoryPoolType = SimpleNamespace(WORKSPACE=object())
-    ProfilingVerbosity = SimpleNamespace(DETAILED=2)
-    ExecutionContextAllocationStrategy = SimpleNamespace(STATIC=object(), USER_MANAGED=object())
+    TensorIOMode, MemoryPoolType, ProfilingVerbosity = TensorIOMode, MemoryPoolType, ProfilingVerbosity
+    ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy
 
     def __init__(self, gpu: Gpu, version: str = "10.3.0") -> None:
         self.gpu, self.__version__ = gpu, version
         flag = 0 if version.startswith("11.") else 1
-        self.NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=flag)
+        self.NetworkDefinitionCreationFlag = NetworkFlags(flag)
         self.builds, self.build_fault, self.run_fault = 0, "", ""
         self.start_fault, self.driver = "", "560"
         self.timing_caches: list[bytes] = []

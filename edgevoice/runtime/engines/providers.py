@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from edgevoice.runtime.engines import Array, cuda
 from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.onnx import set_threads
 from edgevoice.runtime.engines.tensorrt.build import Steps
-from edgevoice.runtime.engines.tensorrt.cache import Machine
+from edgevoice.runtime.engines.tensorrt.cache import PROVIDERS, Machine
 from targets import host
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
@@ -39,7 +40,10 @@ def available() -> list[str]:
 
 def kept(home: Path) -> Path:
     """The folder for engines that TensorRT's provider builds: it knows none of our signatures, so each GPU,
-    driver and release has its own. What cannot be asked without a way to CUDA from Python is left out."""
+    driver and release has its own. What cannot be asked without a way to CUDA from Python is left out.
+
+    One that is there counts as used now: `cache.Cache` removes what nobody has used for long.
+    """
     try:
         device = cuda.load().device()
         known = (device.name, device.capability, device.cuda)
@@ -47,7 +51,10 @@ def kept(home: Path) -> Path:
         known = ("", "", "")
     name, capability, version = known
     here = Machine(name, capability, f"onnxruntime {ort.__version__}", version, host.read().l4t or "")
-    return home / "ort" / f"{here.key}.{ort.__version__}"
+    folder = home / PROVIDERS / f"{here.key}.{ort.__version__}"
+    with suppress(OSError):  # none yet, or another user's, who has it age by that
+        os.utime(folder)
+    return folder
 
 
 def options(

@@ -64,7 +64,7 @@ def _on_gpu(made: Bundle, wish: Wish) -> list[Room] | None:
         return None  # loading will say so
     shared = place.cuda.device().integrated
     if recorded is None or (not recorded.stages and recorded.due(time.time(), free)):
-        if target is None or not (planned := budget.of(made.manifest, target)).fits:
+        if target is None or not (planned := budget.of(made.manifest, target, wish="tensorrt")).fits:
             return None
         return [Room(planned.total_bytes, free, not shared)]  # the builder's process has libraries of its own
     if recorded.memory is None:

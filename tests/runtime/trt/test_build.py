@@ -107,6 +107,16 @@ def test_no_tensorrt_is_one_line() -> None:
         library.load("tensorrt_that_nobody_has")
 
 
+def test_stubs_under_tensorrt_s_name_are_no_tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorrt").mkdir()
+    (tmp_path / "tensorrt" / "__init__.pyi").touch()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EdgevoiceError, match="under its name is no TensorRT"):
+        library.load()
+    sys.modules.pop("tensorrt", None)
+
+
 def test_the_log_s_reason_is_its_own_first_error() -> None:
     record = library.Record()
     assert record.reason("nothing") == "nothing"

@@ -16,6 +16,7 @@ from standin.gpu import Gpu
 from edgevoice import Voice
 from edgevoice.deploy.layout import Folder
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines import providers
 from edgevoice.runtime.engines.tensorrt import here
 from edgevoice.runtime.engines.tensorrt.build import Built, Steps
 from edgevoice.runtime.engines.tensorrt.cache import Cache, Machine, Signature
@@ -235,6 +236,21 @@ def test_what_nobody_uses_goes_and_what_is_loaded_stays(cache: Cache) -> None:
     aged(cache, WANTED.file, 80)
     cache.expire()
     assert used.exists()
+
+
+@pytest.mark.parametrize("by", ["expire", "prune"])
+def test_what_a_provider_has_built_goes_when_nobody_has_used_it_for_long(
+    cache: Cache, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files have names that are not ours; the folder of each GPU and release goes whole."""
+    now = providers.kept(cache.folder)
+    for folder in (now, now.with_name("former"), now.with_name("recent")):
+        folder.mkdir(parents=True)
+        (folder / "TensorrtExecutionProvider_1.engine").touch()
+        aged(cache, f"ort/{folder.name}", 10 if folder.name == "recent" else 100)
+    assert providers.kept(cache.folder) == now
+    cache.expire() if by == "expire" else cache.prune({"aa"}, set(), None)
+    assert {folder.name for folder in (cache.folder / "ort").iterdir()} == {now.name, "recent"}
 
 
 def test_nothing_is_removed_while_another_process_builds(cache: Cache) -> None:

@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.engines.cuda import CudaError
 from edgevoice.runtime.engines.tensorrt import library
-from edgevoice.runtime.engines.tensorrt.library import Module, Record
+from edgevoice.runtime.engines.tensorrt.interface import (
+    Config,
+    Network,
+    Parser,
+    PlanBuilder,
+    RtxConfig,
+    Shape,
+    Tensor,
+    shape_of,
+)
+from edgevoice.runtime.engines.tensorrt.library import Made, Module, Record
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def build(trt: Module, order: Order, timing_cache: bytes = b"") -> Built:
         return Built(bytes(plan), kept, tuple(record.lines))
 
 
-def _made(value: Any, what: str, order: Order, record: Record) -> Any:
+def _made(value: Made | None, what: str, order: Order, record: Record) -> Made:
     if value is None:
         raise _refusal(f"cannot make {what} of", order, record)
     return value
@@ -92,7 +102,7 @@ def _refusal(does: str, order: Order, record: Record, reason: str = "") -> Edgev
     return CudaError(message, memory=True) if short else EdgevoiceError(message)
 
 
-def _network(trt: Module, builder: Any, logger: Any, order: Order, record: Record) -> Any:
+def _network(trt: Module, builder: PlanBuilder, logger: Any, order: Order, record: Record) -> Network:
     flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = _made(builder.create_network(flags), "a network", order, record)
     parser = trt.OnnxParser(network, logger)
@@ -106,7 +116,7 @@ def _network(trt: Module, builder: Any, logger: Any, order: Order, record: Recor
     return network
 
 
-def _parser_reason(parser: Any) -> str:
+def _parser_reason(parser: Parser) -> str:
     """The parser's first error, with the node."""
     if not parser.num_errors:
         return ""
@@ -116,7 +126,7 @@ def _parser_reason(parser: Any) -> str:
     return where + library.shorten(error.desc())
 
 
-def _config(trt: Module, builder: Any, order: Order, record: Record) -> Any:
+def _config(trt: Module, builder: PlanBuilder, order: Order, record: Record) -> Config:
     config = _made(builder.create_builder_config(), "a configuration", order, record)
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, order.workspace_bytes)
     config.max_aux_streams = order.aux_streams
@@ -126,13 +136,14 @@ def _config(trt: Module, builder: Any, order: Order, record: Record) -> Any:
     return config
 
 
-def _set_capabilities(trt: Module, config: Any, order: Order, record: Record) -> None:
+def _set_capabilities(trt: Module, config: Config, order: Order, record: Record) -> None:
     """TensorRT for RTX alone builds for other devices than this one."""
     if not order.capabilities:
         return
     members = getattr(trt, "ComputeCapability", None)
     if members is None:
         raise EdgevoiceError("this TensorRT builds for the device it runs on: name no compute capability")
+    config = cast(RtxConfig, config)
     config.num_compute_capabilities = len(order.capabilities)
     for index, text in enumerate(order.capabilities):
         member = getattr(members, f"SM{text.replace('.', '')}", None)
@@ -142,7 +153,9 @@ def _set_capabilities(trt: Module, config: Any, order: Order, record: Record) ->
             raise _refusal(does, order, record, "leave it out")
 
 
-def _add_profiles(builder: Any, config: Any, network: Any, order: Order, record: Record) -> None:
+def _add_profiles(
+    builder: PlanBuilder, config: Config, network: Network, order: Order, record: Record
+) -> None:
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     for steps in _needed(order.profiles, inputs):
         profile = _made(builder.create_optimization_profile(), "a profile", order, record)
@@ -153,14 +166,14 @@ def _add_profiles(builder: Any, config: Any, network: Any, order: Order, record:
             raise _refusal(f"does not take the lengths {steps} for", order, record)
 
 
-def _needed(profiles: tuple[Steps, ...], inputs: Iterable[Any]) -> tuple[Steps, ...]:
+def _needed(profiles: tuple[Steps, ...], inputs: Iterable[Tensor]) -> tuple[Steps, ...]:
     """A graph of static shapes has one profile, whatever is asked for."""
-    dynamic = any(-1 in tuple(tensor.shape) for tensor in inputs)
+    dynamic = any(-1 in shape_of(tensor.shape) for tensor in inputs)
     return profiles if dynamic else profiles[:1]
 
 
-def _shape(tensor: Any, length: int, order: Order) -> tuple[int, ...]:
-    shape = tuple(tensor.shape)
+def _shape(tensor: Tensor, length: int, order: Order) -> Shape:
+    shape = shape_of(tensor.shape)
     if -1 in shape[:-1] or not shape:
         raise EdgevoiceError(
             f"{order.onnx}: input {tensor.name} has a free axis that is not its last: export the stage again"
@@ -168,7 +181,7 @@ def _shape(tensor: Any, length: int, order: Order) -> tuple[int, ...]:
     return (*shape[:-1], length if shape[-1] == -1 else shape[-1])
 
 
-def _set_timing_cache(config: Any, blob: bytes) -> None:
+def _set_timing_cache(config: Config, blob: bytes) -> None:
     """An empty cache where ``blob`` is none of this device's: it costs time, never correctness."""
     for content in (blob, b"") if blob else (b"",):
         cache = config.create_timing_cache(content)
@@ -176,6 +189,6 @@ def _set_timing_cache(config: Any, blob: bytes) -> None:
             return
 
 
-def _timing_cache(config: Any) -> bytes:
+def _timing_cache(config: Config) -> bytes:
     cache = config.get_timing_cache()
     return b"" if cache is None else bytes(cache.serialize())

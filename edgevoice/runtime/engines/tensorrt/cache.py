@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ BUILDER = 1
 PATIENCE_SECONDS = 1800.0
 POLL_SECONDS = 0.2
 DAY_SECONDS = 24 * 3600.0
+PROVIDERS = "ort"
+"""The folder in the cache's, with one for each GPU, driver and release, of ONNX Runtime's providers."""
 UNUSED_SECONDS = 90 * DAY_SECONDS
 
 FILES, DEVICE = ".lock", ".prepare"
@@ -209,6 +212,7 @@ class Cache:
             for timings in self.folder.glob("timings.*"):
                 if here is not None and timings.name != f"timings.{here.key}":
                     timings.unlink(missing_ok=True)
+            self._expire_providers(time.time() - UNUSED_SECONDS)
 
     def expire(self, seconds: float = UNUSED_SECONDS) -> None:
         """Remove engines, records and timings that nobody has used for so long. It waits for nobody."""
@@ -218,6 +222,13 @@ class Cache:
                 for path in self.folder.glob(pattern):
                     if path.stat().st_mtime < oldest:
                         path.unlink()
+            self._expire_providers(oldest)
+
+    def _expire_providers(self, oldest: float) -> None:
+        """What TensorRT's provider of ONNX Runtime has built, under names of its own: by last use alone."""
+        for folder in (self.folder / PROVIDERS).glob("*"):
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make(folder: Path) -> None:

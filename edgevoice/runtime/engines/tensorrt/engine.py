@@ -13,6 +13,7 @@ from edgevoice.errors import EdgevoiceError, Passing
 from edgevoice.runtime.engines import Array
 from edgevoice.runtime.engines.cuda import Cuda, CudaError
 from edgevoice.runtime.engines.tensorrt import library
+from edgevoice.runtime.engines.tensorrt.interface import Context, PlanRuntime, Shape, shape_of
 from edgevoice.runtime.engines.tensorrt.library import Module
 from edgevoice.runtime.engines.tensorrt.memory import Shared, aligned
 from edgevoice.runtime.engines.tensorrt.shapes import Lengths
@@ -43,11 +44,11 @@ class _Slot:
 
     name: str
     offset: int
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: np.dtype[Any]
     timed: bool
 
-    def at(self, length: int) -> tuple[int, ...]:
+    def at(self, length: int) -> Shape:
         return (*self.shape[:-1], length) if self.timed else self.shape
 
 
@@ -55,8 +56,8 @@ class _Slot:
 class _Lane:
     """A context; with a fixed ``length`` also a graph, for which nothing of the context may change again."""
 
-    context: Any
-    outputs: list[tuple[_Slot, tuple[int, ...]]]
+    context: Context
+    outputs: list[tuple[_Slot, Shape]]
     graph: Any = None
 
 
@@ -79,7 +80,7 @@ def load(trt: Module, cuda: Cuda, plans: Mapping[str, Plan]) -> dict[str, Tensor
     return engines
 
 
-def _runtime(trt: Module) -> Any:
+def _runtime(trt: Module) -> PlanRuntime:
     with library.recorded() as record:
         runtime = library.made(trt.Runtime, library.logger(trt))
         if runtime is None:
@@ -91,14 +92,15 @@ class TensorRtEngine:
     """One stage. ``arena_bytes``: its own need of the shared arena; ``graphs``: how many lengths it keeps as
     graphs."""
 
-    def __init__(self, trt: Module, runtime: Any, stage: str, plan: Plan, shared: Shared) -> None:
+    def __init__(self, trt: Module, runtime: PlanRuntime, stage: str, plan: Plan, shared: Shared) -> None:
         self._trt, self._stage, self._lengths, self.shared = trt, stage, plan.lengths, shared
         self._runtime = runtime  # it must outlive what it made
         with library.recorded() as record:
-            self._trt_engine = runtime.deserialize_cuda_engine(plan.data)
-            if self._trt_engine is None:
+            trt_engine = runtime.deserialize_cuda_engine(plan.data)
+            if trt_engine is None:
                 refusal = _refusal(f"does not load the {stage}'s engine", record)
                 raise refusal if refusal.memory else Stale(str(refusal), stage)
+        self._trt_engine = trt_engine
         self.arena_bytes = int(self._trt_engine.device_memory_size_v2)
         self._free = self._lane(len(plan.lengths.profiles) - 1)
         self._inputs, self._outputs = self._slots()
@@ -169,9 +171,9 @@ class TensorRtEngine:
         offset = 0
         profile = len(self._lengths.profiles) - 1
         for name in taken:
-            shape = tuple(trt_engine.get_tensor_shape(name))
+            shape = shape_of(trt_engine.get_tensor_shape(name))
             if -1 in shape:
-                shape = tuple(trt_engine.get_tensor_profile_shape(name, profile)[2])
+                shape = shape_of(trt_engine.get_tensor_profile_shape(name, profile)[2])
             if not context.set_input_shape(name, shape):
                 raise EdgevoiceError(f"the {self._stage}'s engine lacks {name} of {shape}: build it again")
             offset = self._place(inputs, name, shape, offset)
@@ -180,9 +182,9 @@ class TensorRtEngine:
             offset = self._place(outputs, name, self._output_shape(context, name), offset)
         return inputs, outputs
 
-    def _place(self, slots: list[_Slot], name: str, shape: tuple[int, ...], offset: int) -> int:
+    def _place(self, slots: list[_Slot], name: str, shape: Shape, offset: int) -> int:
         dtype = np.dtype(self._trt.nptype(self._trt_engine.get_tensor_dtype(name)))
-        timed = -1 in tuple(self._trt_engine.get_tensor_shape(name))
+        timed = -1 in shape_of(self._trt_engine.get_tensor_shape(name))
         slots.append(_Slot(name, offset, shape, dtype, timed))
         return offset + aligned(_bytes(shape, dtype))
 
@@ -202,8 +204,8 @@ class TensorRtEngine:
             raise EdgevoiceError(f"the {self._stage}'s outputs depend on its data: export the stage again")
         lane.outputs = [(slot, self._output_shape(lane.context, slot.name)) for slot in self._outputs]
 
-    def _output_shape(self, context: Any, name: str) -> tuple[int, ...]:
-        shape = tuple(context.get_tensor_shape(name))
+    def _output_shape(self, context: Context, name: str) -> Shape:
+        shape = shape_of(context.get_tensor_shape(name))
         if -1 in shape:
             raise EdgevoiceError(f"the {self._stage}'s output {name} has no length: export the stage again")
         return shape
@@ -246,7 +248,7 @@ class TensorRtEngine:
             return error.lost
         return False
 
-    def _copy(self, copy: Callable[..., None], slot: _Slot, shape: tuple[int, ...], up: bool) -> None:
+    def _copy(self, copy: Callable[..., None], slot: _Slot, shape: Shape, up: bool) -> None:
         shared = self.shared
         assert shared.host is not None
         device, host = shared.device_block + slot.offset, shared.host.pointer + slot.offset
@@ -269,7 +271,7 @@ class TensorRtEngine:
             "ask for chunks as the bundle's manifest names them"
         )
 
-    def _view(self, slot: _Slot, shape: tuple[int, ...]) -> Array:
+    def _view(self, slot: _Slot, shape: Shape) -> Array:
         assert self.shared.host is not None
         part = self.shared.host.array[slot.offset : slot.offset + _bytes(shape, slot.dtype)]
         return part.view(slot.dtype).reshape(shape)
@@ -284,7 +286,7 @@ class TensorRtEngine:
                 )
             np.copyto(self._view(slot, value.shape), value, casting="same_kind")
 
-    def _read(self, slot: _Slot, shape: tuple[int, ...]) -> Float:
+    def _read(self, slot: _Slot, shape: Shape) -> Float:
         return np.array(self._view(slot, shape), np.float32)
 
 
@@ -293,5 +295,5 @@ def _refusal(does: str, record: library.Record) -> EdgevoiceError:
     return CudaError(message, memory=True) if record.no_memory else EdgevoiceError(message)
 
 
-def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def _bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
     return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

@@ -11,16 +11,18 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.engines.tensorrt.interface import TensorRt
 
-Module = Any
-"""It has no types that mypy reads; a test holds every name against the releases' own lists."""
+Module = TensorRt
 
 OLDEST, NEWEST_MAJOR = (10, 3), 11
 KEPT_LINES = 20_000
 """Of a log: one engine's layers are some thousand lines."""
+
+Made = TypeVar("Made")
 
 NO_MEMORY = re.compile(
     r"out ?of ?memory|memory ?allocation|initialization failure with error 2\b", re.IGNORECASE
@@ -45,8 +47,20 @@ def load(name: str = "tensorrt") -> Module:
             "elsewhere `pip install tensorrt`"
         ) from None
     if name == "tensorrt":
-        check_version(str(module.__version__))
-    return module
+        check_version(_version(module))
+    return cast(TensorRt, module)
+
+
+def _version(module: Any) -> str:
+    """Types of TensorRT without TensorRT can be installed under its name, and import."""
+    try:
+        return str(module.__version__)
+    except AttributeError:
+        raise EdgevoiceError(
+            "TensorRT cannot be loaded here: what is installed under its name is no TensorRT (stubs, or a "
+            "folder named tensorrt); on a Jetson install python3-libnvinfer with apt, elsewhere "
+            "`pip install tensorrt`"
+        ) from None
 
 
 def check_version(text: str) -> None:
@@ -87,7 +101,7 @@ class Record:
         return shorten(own[0]) if own else shorten(errors[0]) if errors else otherwise
 
 
-def made(factory: Callable[..., Any], *arguments: Any) -> Any:
+def made(factory: Callable[..., Made], *arguments: Any) -> Made | None:
     """What TensorRT makes; None where it makes nothing, which its binding raises for its own classes."""
     try:
         return factory(*arguments)
@@ -122,9 +136,11 @@ def logger(trt: Module) -> Any:
 
 
 def _make_logger(trt: Module) -> Any:
-    class Logger(trt.ILogger):  # type: ignore[misc]
+    base: Any = trt.ILogger
+
+    class Logger(base):  # type: ignore[misc]
         def __init__(self) -> None:
-            trt.ILogger.__init__(self)
+            base.__init__(self)
 
         def log(self, severity: Any, msg: str) -> None:
             # An exception must not pass through TensorRT's own frames.

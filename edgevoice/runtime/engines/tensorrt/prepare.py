@@ -122,7 +122,7 @@ def check_memory(made: Bundle, cuda: Cuda) -> int:
     target = device()
     if target is None:
         return 0
-    planned = budget.of(made.manifest, target, free_memory(cuda, target))
+    planned = budget.of(made.manifest, target, free_memory(cuda, target), wish="tensorrt")
     if not planned.fits:
         message = f"the voice does not fit this device: {planned.refusal()}"
         alone = planned.total_bytes <= planned.budget_bytes
@@ -286,7 +286,8 @@ def main(arguments: Sequence[str], find: Callable[[], tuple[Module, Cuda]] | Non
     try:
         trt, cuda = (find or _find)()
         on_cpu, windows = heard(made)
-        usual = {stage: _usual(given, shapes.of(made.manifest)[stage]) for stage, given in windows.items()}
+        lengths = shapes.of(made.manifest)
+        usual: dict[StageName, Feeds] = {s: _usual(windows[s], lengths[s]) for s in STAGES}
         building = True
         found = _alone(
             made,
