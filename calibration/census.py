@@ -6,14 +6,19 @@ loading.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 
+from calibration.atomic import CannotWrite
 from calibration.graph import constants, producers
 from calibration.ranges import session
+from edgevoice.errors import EdgevoiceError
 
 COMPUTE = frozenset(
     [
@@ -46,15 +51,43 @@ HEAVY = frozenset(
     ]
 )
 """The integer operators that do the multiplications; a file without any of them is FP32 in disguise."""
+GRAPHS = 2
+"""An optimised graph takes at most this many times the file's size: folded constants are written out."""
 
 
 def integer_operators(path: str | Path) -> dict[str, int]:
-    """Integer operators of the graph that ONNX Runtime runs on this CPU, by type."""
-    with tempfile.TemporaryDirectory() as folder:
-        dump = str(Path(folder) / "optimised.onnx")
-        session(str(path), dump=dump)
-        counts = Counter(node.op_type for node in onnx.load(dump).graph.node)
+    """Integer operators of the graph that ONNX Runtime runs on this CPU, by type.
+
+    Raises `CannotWrite` where the folder for temporary files is full, `EdgevoiceError` for a file that does
+    not load.
+    """
+    with _temporary() as folder:
+        dump = folder / "optimised.onnx"
+        try:
+            session(str(path), dump=str(dump))
+        except EdgevoiceError:
+            _require_room(folder, Path(path).stat().st_size)
+            raise
+        counts = Counter(node.op_type for node in onnx.load(str(dump)).graph.node)
     return {name: count for name, count in sorted(counts.items()) if name in COMPUTE}
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    try:
+        folder = tempfile.mkdtemp()
+    except OSError as error:
+        raise CannotWrite(f"no folder for temporary files can be written: {error}") from None
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_room(folder: Path, size: int) -> None:
+    """The runtime does not say that it could not write its graph; that is no fault of the file's."""
+    if shutil.disk_usage(folder).free < GRAPHS * size:
+        raise CannotWrite(f"{folder.parent} has no room for {size / 1e6:.0f} MB: free some, or set TMPDIR")
 
 
 def explicit_int8(model: onnx.ModelProto) -> list[str]:

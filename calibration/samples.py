@@ -19,17 +19,19 @@ from msgspec.structs import replace
 
 from edgevoice.bundle import Bundle, replace_folder
 from edgevoice.errors import EdgevoiceError
+from edgevoice.runtime.choice import for_gpu
 from edgevoice.runtime.engines.onnx import OnnxEngine
 from edgevoice.runtime.synthesis import Stages
 from edgevoice.runtime.voice import Voice
 
 INDEX = "samples.json"
-TEACHER, REFERENCE, CHOSEN = "teacher", "fp32", "chosen"
+TEACHER, REFERENCE, CHOSEN, ON_CPU = "teacher", "fp32", "chosen", "cpu"
 TITLES = {
     TEACHER: "Teacher",
     REFERENCE: "FP32 stages",
     "student": "Student, FP32",
     CHOSEN: "Smallest files that travel",
+    ON_CPU: "As it speaks on a CPU",
 }
 
 Wave = npt.NDArray[np.floating[Any]]
@@ -42,7 +44,7 @@ class Samples:
     rate: int
     texts: tuple[str, ...]
     sounds: Mapping[str, list[Wave]]
-    """A version's name ("teacher", "fp32", "student", "chosen" or any other) and its waveforms."""
+    """A version's name (those of `TITLES`, or any other) and its waveforms."""
     sensitivity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """`calibration.sensitivity.Sensitivity.json` for each file whose layers were searched for."""
     command: str = ""
@@ -134,11 +136,14 @@ def remake(bundle: Bundle, texts: Sequence[str]) -> Samples:
 
 
 def versions(bundle: Bundle, chosen: Stages) -> dict[str, Stages]:
-    """What can be heard of a bundle whose choice is loaded: its FP32 stages if they all travel, and those."""
+    """What can be heard of a bundle whose choice is loaded: its FP32 stages if they all travel, and those.
+
+    A bundle may hold smaller files than ONNX Runtime chose, for TensorRT.
+    """
     if all(bundle.variant(name).precision == "fp32" for name in bundle.manifest.stages):
         return {REFERENCE: chosen}
-    plain = _single_precision(bundle)
-    return {CHOSEN: chosen} if plain is None else {REFERENCE: plain, CHOSEN: chosen}
+    plain, name = _single_precision(bundle), ON_CPU if for_gpu(bundle.manifest) else CHOSEN
+    return {name: chosen} if plain is None else {REFERENCE: plain, name: chosen}
 
 
 def _say(voice: Voice, text: str) -> Wave:

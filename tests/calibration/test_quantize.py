@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import tiny_graphs as graphs
 from onnx import helper, numpy_helper
 
-from calibration import ranges
+from calibration import census, ranges
+from calibration.atomic import CannotWrite
 from calibration.census import explicit_int8, integer_operators
 from calibration.quantize import FORMS, measure_ranges, quantisable, quantize
 from edgevoice.errors import EdgevoiceError
@@ -73,6 +75,25 @@ def test_versions_that_the_oldest_runtime_reads(tmp_path: Path, form: str):
     assert model.ir_version <= 10
     assert all(entry.version <= 19 for entry in model.opset_import if entry.domain == "")
     onnx.checker.check_model(model)
+
+
+def test_a_full_disk_is_not_the_file_s_fault(vocoder: Path, monkeypatch: pytest.MonkeyPatch):
+    usage = shutil.disk_usage(vocoder.parent)
+    ranges_session = ranges.session
+
+    def refuse(path: str, dump: str = "") -> None:
+        ranges_session(path, dump=f"{dump}/not/a/folder.onnx")  # as ONNX Runtime fails where it cannot write
+
+    monkeypatch.setattr(census, "session", refuse)
+    with pytest.raises(EdgevoiceError, match="does not load") as raised:
+        integer_operators(vocoder)
+    assert not isinstance(raised.value, CannotWrite)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=10))
+    with pytest.raises(CannotWrite, match="no room"):
+        integer_operators(vocoder)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    with pytest.raises(CannotWrite, match="temporary files"):
+        integer_operators(vocoder)
 
 
 def test_matrix_products_static_and_dynamic(tmp_path: Path):

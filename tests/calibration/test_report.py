@@ -340,6 +340,16 @@ def test_sounds_stay_a_bundles_own_when_it_is_signed(made: Bundle, tmp_path: Pat
     assert read(signed) is not None
 
 
+def test_what_is_remade_of_a_bundle_for_a_gpu_is_the_cpu_s(made: Bundle):
+    """TensorRT's files may be smaller, and are not heard."""
+    vocoder = made.manifest.stages["vocoder"]
+    half = manifest.Variant("vocoder.fp16.onnx", "fp16", "tensorrt")
+    for_gpu = _with(made.manifest, "vocoder", variants=[*vocoder.variants, half])
+    found = remake(replace(made, manifest=for_gpu), ["hello there."])
+    assert list(found.sounds) == ["fp32", "cpu"]
+    assert "As it speaks on a CPU" in page(made, found, None)
+
+
 def test_samples_are_remade_from_the_bundles_own_files(made: Bundle):
     found = remake(made, ["hello there."])
     assert list(found.sounds) == ["fp32", "chosen"]
