@@ -165,7 +165,7 @@ def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
     plain, others = rows[0], rows[1:]
     best, why, against = plain, "nothing smaller was tried", []
     for candidate in others:
-        name = candidate.variant.precision.upper()
+        name, more = _named(candidate)
         if candidate.path is None:
             against.append(f"{name} could not be made ({candidate.refused})")
             continue
@@ -174,10 +174,10 @@ def _for_cpu(rows: Sequence[Measured], keep: bool) -> Choice:
         if candidate.refused and not keep:
             against.append(f"{what} but fails the gate: {candidate.refused}")
         elif speed < WORTH:
-            against.append(f"{what}, not worth its loss{_fewer(candidate)}")
+            against.append(f"{what}, not worth its loss{more}")
         elif best is plain or _speed(best, candidate) > 1:
             verdict = f"fails the gate: {candidate.refused}" if candidate.refused else "passes the gate"
-            best, why = candidate, f"{what} and {verdict}{_fewer(candidate)}"
+            best, why = candidate, f"{what} and {verdict}{more}"
     reason = "; ".join(against) if best is plain and against else why
     return Choice(best, (best,), tuple(row for row in rows if row is not best and row.path), reason)
 
@@ -193,17 +193,18 @@ def _for_tensorrt(rows: Sequence[Measured], keep: bool) -> Choice:
         for row in rows[1:]
         if row.refused
     ]
-    names = " and ".join(row.variant.precision.upper() for row in passed)
+    names = " and ".join("".join(_named(row)) for row in passed)
     why = "FP32" if _reads(plain) else "nothing, it would not take FP32"
     if passed:
         why = f"the device times {names} and chooses"
-    missing += [f"{row.variant.precision.upper()}{_fewer(row)}" for row in passed if row.instead]
     tried = tuple(row for row in rows if row.path and row not in passed and (passed or row is not plain))
     return Choice(plain, tuple(passed) or (plain,), tried, "; ".join([why, *missing]))
 
 
-def _fewer(row: Measured) -> str:
-    return f" in fewer layers, for with more of them: {row.instead}" if row.instead else ""
+def _named(row: Measured) -> tuple[str, str]:
+    """What a smaller file is, and why it is not of more layers, if it could have been."""
+    name = row.variant.precision.upper()
+    return (f"{name} in fewer layers", f" (in more: {row.instead})") if row.instead else (name, "")
 
 
 def _speed(slow: Measured, fast: Measured) -> float:
