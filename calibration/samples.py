@@ -17,6 +17,7 @@ import numpy.typing as npt
 import soundfile
 from msgspec.structs import replace
 
+from calibration.atomic import CannotWrite
 from edgevoice.bundle import Bundle, replace_folder
 from edgevoice.errors import EdgevoiceError
 from edgevoice.runtime.choice import for_gpu
@@ -65,10 +66,17 @@ def folder_of(bundle: str | Path) -> Path:
 
 
 def keep(bundle: Bundle, samples: Samples) -> Path:
-    """Write the samples of a bundle, all of them or none; older ones are replaced."""
+    """Write the samples of a bundle, all of them or none; older ones are replaced. Raises `CannotWrite`."""
     if any(len(sounds) != len(samples.texts) for sounds in samples.sounds.values()):
         raise EdgevoiceError("every version of the samples needs one sound for each sentence")
     target = folder_of(bundle.path)
+    try:
+        return _keep(bundle, samples, target)
+    except (OSError, soundfile.LibsndfileError) as error:  # the second says nothing of a full disk
+        raise CannotWrite(f"{target} cannot be written: {getattr(error, 'strerror', '') or error}") from None
+
+
+def _keep(bundle: Bundle, samples: Samples, target: Path) -> Path:
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         names = {version: _write_sounds(staging, version, samples) for version in samples.sounds}

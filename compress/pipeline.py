@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from calibration import samples
+from calibration.atomic import CannotWrite
 from calibration.measures.compare import require
 from compress import judge, teachers, verify
 from compress.against import Against
@@ -109,7 +110,11 @@ def compress(
     _tell_what_goes(place, say)
     written = bundle.write(out, made, files)
     apart = _seeds_apart(run)
-    samples.keep(written, replace(_samples(run, settled, against), command=command, seeds_apart=apart))
+    kept = replace(_samples(run, settled, against), command=command, seeds_apart=apart)
+    try:
+        samples.keep(written, kept)
+    except CannotWrite as error:  # the bundle is whole without them
+        say(f"no sounds are kept for `edgevoice report`, which will make its own: {error}")
     return Result(written, plan, exactness, chunked, apart)
 
 

@@ -38,8 +38,8 @@ class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"
     sentences: Annotated[int, msgspec.Meta(ge=8)] = 24
     stages: tuple[StageName, ...] = ("encoder", "acoustic", "vocoder")
-    limit: float = 0.15
-    search_seconds: float = 60.0
+    limit: Annotated[float, msgspec.Meta(gt=0)] = 0.15
+    search_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
 
 
 class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

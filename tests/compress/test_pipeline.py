@@ -208,6 +208,22 @@ def test_the_search_is_kept_for_the_report(tiny_voice: Path, tmp_path: Path) -> 
     assert "Sets tried in vocoder.int8.cpu.onnx" in page(made.bundle, kept, None)
 
 
+def test_a_bundle_is_whole_where_its_sounds_have_no_room(
+    tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise samples.soundfile.LibsndfileError(7, prefix="")
+
+    file, said = tmp_path / "quick.toml", list[str]()
+    file.write_text(QUICK)
+    monkeypatch.setattr("soundfile.write", full)
+    recipe, out = load_recipe(str(file)), tmp_path / "bundle"
+    pipeline.compress(tiny_voice, load_target("cpu"), recipe, out, say=said.append)
+    assert said[-1].startswith("no sounds are kept")
+    assert bundle.read(out).path == out
+    assert not [path for path in tmp_path.iterdir() if "samples" in path.name]
+
+
 @pytest.mark.parametrize(("engine", "told"), [("onnxruntime", "12"), ("tensorrt", "12 asked for")])
 def test_int8_is_only_asked_of_tensorrt(engine: Literal["onnxruntime", "tensorrt"], told: str) -> None:
     variant = Variant("v.int8.onnx", "int8", engine, int8_operators={"Conv": 12})
