@@ -105,10 +105,10 @@ class Measuring:
         settings = self.recipe.quantize
         if row.lost is None or settings is None or not settings.search_seconds:
             return None
-        limit = TIGHTER * min(row.lost, settings.limit)
+        limit = round(TIGHTER * min(row.lost, settings.limit), 3)
         if limit < LEAST:
             return None
-        work = self.work.inner(f"{row.variant.file}.within.{limit:.4f}")
+        work = self.work.inner(f"{row.variant.file}.within.{limit}")
         settings = msgspec.structs.replace(settings, limit=limit)
         engine, given = row.variant.engine, self.material[stage]
         made = variants.fewer(self.draft, stage, settings, engine, given, work, self.work.folder)
