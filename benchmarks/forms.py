@@ -145,20 +145,21 @@ def _cell(figure: Mapping[str, float]) -> str:
 
 def _found(options: argparse.Namespace) -> dict[str, Any]:
     recipe, origin = load(options.recipe), Origin(weights=options.weights)
-    origin.check(recipe)
-    if recipe.quantize is None:
-        raise EdgevoiceError(f"recipe {recipe.name} makes no INT8: name another")
     groups = options.measures.split(",") if options.measures else [g for g in MEASURES if g in available()]
     require(groups)
     recipe = msgspec.structs.replace(
         recipe, judge=msgspec.structs.replace(recipe.judge, sentences=options.sentences)
     )
     with tempfile.TemporaryDirectory() as scratch:
-        run = _run(options.voice, recipe, origin, Path(scratch))
+        run = started(options.voice, recipe, origin, Path(scratch))
         return compare(run, options.stage, groups, Path(scratch))
 
 
-def _run(voice: Path, recipe: Recipe, origin: Origin, scratch: Path) -> Measuring:
+def started(voice: Path, recipe: Recipe, origin: Origin, scratch: Path) -> Measuring:
+    """What `edgevoice compress` would make smaller files with, its FP32 stages spoken; refuses bad input."""
+    origin.check(recipe)
+    if recipe.quantize is None:
+        raise EdgevoiceError(f"recipe {recipe.name} makes no INT8: name another")
     work = Workspace(scratch / "work", made_by())
     draft = drafted(teachers.read(voice), recipe, work.inner("teacher"))
     chosen = corpus.choose(draft, recipe, None)
