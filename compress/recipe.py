@@ -32,7 +32,8 @@ class Quantize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """INT8: how ranges are found, on how many sentences, and which stages are tried.
 
     ``limit``: the log-mel L1 to FP32, in nepers, that one stage may lose. Where all of a stage in INT8 loses
-    more, ``search_seconds`` of CPU time go into finding its largest set of layers that does not.
+    more, ``search_seconds`` of CPU time go into finding its largest set of layers that does not; what the
+    gate then refuses is searched again, within less. With 0 nothing is searched, and goes back to FP32 whole.
     """
 
     method: Literal["minmax", "entropy", "percentile", "mse"] = "percentile"
