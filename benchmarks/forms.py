@@ -51,7 +51,7 @@ Make = Callable[[Path], object]
 
 def forms(plain: Path, windows: Sequence[Feeds]) -> dict[str, Make]:
     """How each file is made of FP32's; the same layers in all, those that calibration has ranges for."""
-    ranges = measure_ranges(plain, windows, PRODUCTS)  # refuses a stage without any
+    ranges = measure_ranges(plain, windows, PRODUCTS)
     layers = {node.name for node in quantisable(prepare(plain, "cpu"), PRODUCTS)}
     dead = without_range(plain, ranges) & layers
 
@@ -106,6 +106,8 @@ def sixteen(plain: Path, path: Path, windows: Sequence[Feeds], layers: Collectio
 def compare(run: Measuring, stage: StageName, groups: Sequence[str], folder: Path) -> dict[str, Any]:
     """Of each form: figures against FP32, CPU time and size as a share of FP32's, operators in integers."""
     plain, given = run.draft.path(stage), run.material[stage].feeds
+    if not quantisable(prepare(plain, "cpu"), PRODUCTS):
+        raise EdgevoiceError(f"the {stage} of this voice has no matrix products: name another --stage")
     whole = stage == "encoder"
     windows = [dict(one) for one in (data.whole(list(given)) if whole else data.windows(given, WINDOW))]
     files: dict[str, Path] = {}
@@ -144,6 +146,8 @@ def _cell(figure: Mapping[str, float]) -> str:
 
 
 def _found(options: argparse.Namespace) -> dict[str, Any]:
+    if options.sentences < 1:
+        raise EdgevoiceError(f"--sentences {options.sentences}: at least 1")
     recipe, origin = load(options.recipe), Origin(weights=options.weights)
     groups = options.measures.split(",") if options.measures else [g for g in MEASURES if g in available()]
     require(groups)

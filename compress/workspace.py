@@ -46,7 +46,7 @@ class Workspace:
     def _read_state(self) -> dict[str, _Made]:
         try:
             state = json.loads((self.folder / STATE).read_text())
-            if state["made_by"] != self._made_by:
+            if state["made_by"] != self._made_by or state["sha256"] != _hash(state["made"]):
                 return {}
             return {name: _Made(**made) for name, made in state["made"].items()}
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -85,7 +85,8 @@ class Workspace:
     def _remember(self, name: str, made: _Made) -> None:
         self._made[name] = made
         partial = self.folder / f".partial.{STATE}"
-        _write(partial, {"made_by": self._made_by, "made": {n: asdict(m) for n, m in self._made.items()}})
+        made = json.loads(json.dumps({n: asdict(m) for n, m in self._made.items()}))
+        _write(partial, {"made_by": self._made_by, "made": made, "sha256": _hash(made)})
         _sync(partial)
         os.replace(partial, self.folder / STATE)
 

@@ -215,9 +215,9 @@ def main() -> None:
             signal.signal(
                 number, lambda got, _: sys.exit(128 + got)
             )  # not at once: half a file is removed first
-    for verb in sorted(entry_points(group="edgevoice.verbs"), key=lambda found: found.name):
-        verb.load()(app)
     try:
+        for verb in sorted(entry_points(group="edgevoice.verbs"), key=lambda found: found.name):
+            verb.load()(app)
         status = app(standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()

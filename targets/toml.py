@@ -34,12 +34,14 @@ def packaged_profiles() -> list[str]:
 def from_file(path: Path) -> dict[str, Any]:
     """A user's file; raises `TargetError` where it is missing, unreadable, no text or no TOML."""
     try:
-        size = path.stat().st_size
         if path.is_dir():
             raise TargetError(f"{path} is a folder, not a target profile")
-        if size > LARGEST_FILE:
-            raise TargetError(f"{path} has {size} bytes: a target profile has a few hundred")
-        data: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+        with open(path, "rb") as stream:
+            raw = stream.read(LARGEST_FILE + 1)  # a device has no size, and may never end
+        if len(raw) > LARGEST_FILE:
+            most = f"{LARGEST_FILE >> 10} KiB"
+            raise TargetError(f"{path} has more than {most}: a target profile has a few hundred bytes")
+        data: dict[str, Any] = tomllib.loads(raw.decode("utf-8"))
     except FileNotFoundError:
         raise TargetError(f"target profile {path} does not exist") from None
     except OSError as error:

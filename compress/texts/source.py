@@ -12,11 +12,17 @@ from edgevoice.errors import EdgevoiceError
 
 HERE = Path(__file__).parent
 EVERYDAY_SHARE = 0.45
+LARGEST_FILE = 64 << 20
+"""Bytes: a million sentences."""
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as stream:
+            raw = stream.read(LARGEST_FILE + 1)  # a device has no size, and may never end
+        if len(raw) > LARGEST_FILE:
+            raise EdgevoiceError(f"{path} has more than {LARGEST_FILE >> 20} MiB: give fewer sentences")
+        text = raw.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise EdgevoiceError(
             f"cannot read {path} as UTF-8 text ({error}); give a file with one sentence a line"

@@ -45,8 +45,9 @@ def test_a_table_has_a_row_of_each_form() -> None:
         (["--recipe", "split"], "makes no INT8"),
         (["--measures", "magic"], "unknown measure 'magic'"),
         (["--sentences", "5000"], "judges on 5000 sentences"),
+        (["--sentences", "0"], "at least 1"),
         (["--weights", "no-such"], "has no [distil] table"),
-        (["--stage", "vocoder", "--measures", "spectral", "--sentences", "2"], "no layer of MatMul, Gemm"),
+        (["--stage", "vocoder", "--measures", "spectral", "--sentences", "2"], "has no matrix products"),
     ],
 )
 def test_what_cannot_be_is_one_line(

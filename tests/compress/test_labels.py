@@ -200,6 +200,12 @@ def test_a_users_text_file(tmp_path: Path) -> None:
         source.from_file(tmp_path / "t.txt")
 
 
+def test_a_text_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LARGEST_FILE", 1 << 20)
+    with pytest.raises(EdgevoiceError, match="/dev/zero has more than 1 MiB"):
+        source.from_file(Path("/dev/zero"))
+
+
 def test_a_field_that_these_labels_do_not_hold_is_named(made: Path) -> None:
     with pytest.raises(EdgevoiceError, match=r"labels of another kind of teacher: .*0\.style"):
         Labels(made).read(0, ["style"])

@@ -63,6 +63,19 @@ def test_what_a_killed_run_left_is_swept_up(tmp_path: Path) -> None:
     assert work.data("figure.json", 1, lambda: 5) == 5
 
 
+def test_a_note_that_was_changed_is_not_used(tmp_path: Path) -> None:
+    def make(path: Path) -> dict[str, object]:
+        path.write_text("stage")
+        return {"left": {"a": 0.1}, "sizes": (1, 2)}
+
+    folder = tmp_path / "work"
+    Workspace(folder).noted("stage", 1, make)
+    assert Workspace(folder).noted("stage", 1, lambda _: pytest.fail("made again"))[1]["sizes"] == [1, 2]
+    state = folder / "made.json"
+    state.write_text(state.read_text().replace('"left"', '"lost"'))
+    assert Workspace(folder).noted("stage", 1, make)[1]["left"] == {"a": 0.1}
+
+
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     first = Workspace(tmp_path / "work")
     with pytest.raises(EdgevoiceError, match="another compress is at work"):

@@ -250,7 +250,7 @@ def test_a_path_to_a_profile_works_as_a_name(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "is no text file"),
         (b"", "'id' is missing"),
         (b"budget_mib = " + b"9" * 5000, "is no valid TOML|'id' is missing"),
-        (b"#" * 300_000, "has 300000 bytes"),
+        (b"#" * 300_000, "has more than 256 KiB"),
         (b"id = " + b"[" * 100_000 + b"]" * 100_000, "is nested too deeply"),
     ],
 )
@@ -267,6 +267,12 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(TargetError, match="is a folder"):
         targets.load(tmp_path / "folder.toml")
+
+
+def test_a_file_without_end_is_refused() -> None:
+    """A device's size is 0, whatever it gives."""
+    with pytest.raises(TargetError, match="a target profile has a few hundred"):
+        targets.load(Path("/dev/zero"))
 
 
 def test_a_jetson_takes_only_the_jetpacks_of_its_board() -> None:
