@@ -123,7 +123,7 @@ def quantize(
     everything = quantisable(model, op_types)
     chosen = _choose(everything, exclude, model_path)
     if form == "cpu-dynamic":
-        made = _dynamic(model, [node for node in chosen if node.op_type in ("MatMul", "Gemm")], reduce_range)
+        made = _dynamic(model, [node for node in chosen if node.op_type == "MatMul"], reduce_range)
         method = "none"
     else:
         histograms = histograms or measure_ranges(model_path, reader, op_types)
@@ -196,7 +196,7 @@ def _dynamic(model: onnx.ModelProto, layers: Sequence[onnx.NodeProto], reduce_ra
         tensors_range=None,
         nodes_to_quantize=[node.name for node in layers],
         nodes_to_exclude=[],
-        op_types_to_quantize=["MatMul", "Gemm"],
+        op_types_to_quantize=["MatMul"],  # of a Gemm it makes a product in floating point
         extra_options={"MatMulConstBOnly": True, "DefaultTensorType": 1},
     )
     maker.quantize_model()

@@ -83,7 +83,7 @@ def settle(
     TensorRT would take none of.
     """
     if not keep:
-        rows = {stage: [_passing(run, stage, one) for one in row] for stage, row in rows.items()}
+        rows = {stage: [_passing(run, stage, one, row[0]) for one in row] for stage, row in rows.items()}
     if run.target.engine != "tensorrt":
         return _settle(run, rows, _for_cpu, also, keep)
     cpu = _settle(run, {s: _of(row, "onnxruntime") for s, row in rows.items()}, _for_cpu, also, keep)
@@ -141,15 +141,18 @@ def _settle(
         worst = max(small, key=lambda stage: _loss(small[stage]))
         out = small[worst]
         why = f"with the other stages' files it fails the gate: {reasons[0]}"
-        less = _passing(run, worst, replace(out, refused=why))
+        less = _passing(run, worst, replace(out, refused=why), rows[worst][0])
         rows = {**rows, worst: [less if row is out else row for row in rows[worst]]}
 
 
-def _passing(run: Measuring, stage: StageName, row: Measured) -> Measured:
-    """A refused INT8 file's largest set of layers that passes, where there is one; else ``row``."""
+def _passing(run: Measuring, stage: StageName, row: Measured, plain: Measured) -> Measured:
+    """A refused INT8 file with so few layers that it passes, where a search finds that; else ``row``, as of a
+    file that is too slow for ONNX Runtime already."""
+    if row.path and row.variant.engine == "onnxruntime" and _speed(plain, row) < WORTH:
+        return row
     found: Measured | None = row
     while found is not None and found.refused:
-        found = run.fewer(stage, found)
+        found = run.fewer(stage, found, plain)
     if found is None or found is row:
         return row
     return replace(found, instead=row.instead or row.refused)

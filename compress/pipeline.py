@@ -107,9 +107,9 @@ def compress(
         made, files = ahead.add(made, files, target, work, say)
     sized = {name: manifest.File("", path.stat().st_size) for name, path in files.items()}
     plan = budget.check(msgspec.structs.replace(made, files=sized), target)
+    apart = _seeds_apart(run)  # before the bundle: what it writes may find no room
     _tell_what_goes(place, say)
     written = bundle.write(out, made, files)
-    apart = _seeds_apart(run)
     kept = replace(_samples(run, settled, against), command=command, seeds_apart=apart)
     try:
         samples.keep(written, kept)

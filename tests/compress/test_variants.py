@@ -83,7 +83,7 @@ class _Judge:
     def verdict(self, heard: Heard) -> SimpleNamespace:
         return SimpleNamespace(reasons=(), unmeasured=())
 
-    def fewer(self, stage: StageName, row: Measured) -> None:
+    def fewer(self, stage: StageName, row: Measured, plain: Measured) -> None:
         return None
 
 
